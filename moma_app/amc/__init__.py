@@ -1,0 +1,1 @@
+"""The method itself, one file per equation of the MoMa paper."""

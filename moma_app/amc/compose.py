@@ -1,0 +1,286 @@
+"""Algorithm 1 of the MoMa paper: encode, estimate, weigh, merge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moma_app import __version__
+from moma_app.amc.encode import encode
+from moma_app.amc.knn import knn_predictions
+from moma_app.amc.merge import merge_modules
+from moma_app.amc.result import AMCResult, ModuleScore
+from moma_app.amc.weights import optimize_weights
+from moma_app.backbones.base import Backbone, Network
+from moma_app.backbones.cache import cached_graphs
+from moma_app.backbones.registry import get_backbone
+from moma_app.errors import DamagedFileError, IncompatibleError, InputError
+from moma_app.hub.hub import Hub
+from moma_app.hub.module import Module, network_from
+from moma_app.progress import Listener, ModuleEncoded, Warned, WeightsSolved, silent
+from moma_app.runtime import pick_device, prepare
+from moma_app.tasks.splits import Split, few_shot
+
+if TYPE_CHECKING:
+    from moma_app.tasks.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """A composed module, with the result that explains it.
+
+    Attributes:
+        result: scores and weights.
+        tensors: the merged parameters, named as in a module's file.
+        embeddings: of the train rows by each module that took part, {name: float32 [m, d]}.
+        split: the rows used.
+    """
+
+    result: AMCResult
+    tensors: dict[str, Tensor]
+    embeddings: dict[str, Tensor]
+    split: Split
+
+    def network(self) -> Network:
+        """Return the backbone's network with the composed parameters."""
+        return network_from(get_backbone(self.result.backbone), self.result.kind, self.tensors)
+
+
+def compose(
+    task: Task,
+    hub: Hub,
+    split: int = 0,
+    *,
+    shots: int | None = None,
+    seed: int = 0,
+    k: int = 5,
+    temperature: float = 0.2,
+    modules: list[str] | None = None,
+    kind: Literal["full", "adapter"] = "full",
+    backbone_name: str | None = None,
+    graph_folder: Path | None = None,
+    device: str = "auto",
+    progress: Listener = silent,
+) -> Composition:
+    """Compose a module for a task from the modules of a hub (MoMa, Algorithm 1).
+
+    Only train rows are looked at. A module that is damaged, or whose predictions are not
+    finite, is left out with a warning that names it.
+
+    Args:
+        task: the small task, regression.
+        hub: the modules.
+        split: seed of the task's split.
+        shots: use so many train rows only, drawn by ``seed``.
+        seed: of the few-shot drawing.
+        k, temperature: of the kNN estimate (Eq. 1).
+        modules: names of the modules to consider; all of ``kind`` by default.
+        kind: full modules or adapters; they cannot be mixed.
+        backbone_name: consider modules of this backbone; by default that of the hub, if all
+            modules share one.
+        graph_folder: cache of graphs.
+        device: where to encode.
+        progress: gets ``ModuleEncoded`` for each module, then ``WeightsSolved``.
+
+    Raises:
+        InputError: no usable module, a classification task, or too few train rows for K.
+        DataNotFoundError: the task's data is not on this machine.
+    """
+    if task.spec.kind == "classification":
+        raise InputError(
+            f"Task {task.name} is a classification; AMC's kNN estimate is defined for numbers only."
+        )
+    prepare()
+    chosen, skipped = usable_modules(hub, modules, kind, backbone_name)
+    for name, reason in skipped.items():
+        progress(Warned(message=f"Module {name} is left out: {reason}"))
+    backbone = get_backbone(chosen[0].card.backbone)
+    layers = chosen[0].card.layers
+    data = task.load(progress)
+    parts = task.split(split)
+    if shots is not None:
+        parts = few_shot(parts, shots, seed)
+    targets = data.targets[parts.train]
+    mean, std = float(targets.mean()), float(targets.std())
+    if std == 0:
+        raise InputError(
+            f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
+        )
+    graphs = cached_graphs(backbone, data.structures, graph_folder, progress)
+    scores = _score_modules(
+        chosen,
+        backbone,
+        lambda module: encode(
+            module,
+            backbone,
+            graphs,
+            parts.train,
+            layers=layers,
+            pooling="sum" if task.spec.extensive else "mean",
+            device=pick_device(device),
+        ),
+        targets=(targets - mean) / std,
+        std=std,
+        k=k,
+        temperature=temperature,
+        progress=progress,
+        skipped=skipped,
+    )
+    if not scores:
+        raise InputError("No module of the hub could be used: " + "; ".join(skipped.values()))
+    table = np.stack([score.predictions for score in scores], axis=1)
+    solution = optimize_weights(table, (targets - mean) / std)
+    weights = dict(zip([s.module.name for s in scores], solution.weights.tolist(), strict=True))
+    progress(WeightsSolved(weights=weights, objective=solution.objective, fraction=1.0))
+    result = AMCResult(
+        task=task.name,
+        property=task.spec.property,
+        unit=task.spec.unit,
+        modules=[score.to_result(weights[score.module.name], mean, std, targets) for score in scores],
+        objective=solution.objective,
+        status=solution.status,
+        k=k,
+        temperature=temperature,
+        split=split,
+        shots=shots,
+        seed=seed,
+        split_origin=parts.origin,
+        train_ids=[data.ids[i] for i in parts.train],
+        train_targets=targets.tolist(),
+        backbone=backbone.info.name,
+        fingerprint=backbone.fingerprint,
+        kind=kind,
+        layers=layers,
+        skipped=skipped,
+        made_with=f"moma-app {__version__}",
+    )
+    return Composition(
+        result,
+        merge_modules([score.module for score in scores], solution.weights),
+        {score.module.name: score.embedding for score in scores},
+        parts,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Score:
+    module: Module
+    embedding: Tensor
+    predictions: NDArray[np.float64]  # standardised
+    seconds: float
+
+    def to_result(self, weight: float, mean: float, std: float, targets: NDArray[np.float64]) -> ModuleScore:
+        physical = self.predictions * std + mean
+        mae = float(np.abs(physical - targets).mean())
+        return ModuleScore(
+            module=self.module.name,
+            task=self.module.card.target.task,
+            property=self.module.card.target.property,
+            unit=self.module.card.target.unit,
+            weight=weight,
+            proxy_mae=mae,
+            proxy_mae_standardised=mae / std,
+            proxy_mse_standardised=float(np.mean(((physical - targets) / std) ** 2)),
+            predictions=physical.tolist(),
+            sha256=self.module.card.sha256,
+            version=self.module.card.version,
+            seconds=round(self.seconds, 3),
+        )
+
+
+def _score_modules(
+    modules: list[Module],
+    backbone: Backbone,
+    encode_with: Callable[[Module], Tensor],
+    *,
+    targets: NDArray[np.float64],
+    std: float,
+    k: int,
+    temperature: float,
+    progress: Listener,
+    skipped: dict[str, str],
+) -> list[_Score]:
+    scores = []
+    for index, module in enumerate(modules):
+        started = time.perf_counter()
+        try:
+            module.verify()
+            module.check_backbone(backbone)
+            embedding = encode_with(module)
+        except (DamagedFileError, IncompatibleError) as exc:
+            skipped[module.name] = str(exc)
+            progress(Warned(message=f"Module {module.name} is left out: {exc}"))
+            continue
+        if not torch.isfinite(embedding).all():
+            skipped[module.name] = "its embeddings are not finite"
+            progress(Warned(message=f"Module {module.name} is left out: its embeddings are not finite."))
+            continue
+        predictions = knn_predictions(embedding, targets, k, temperature)
+        mae = float(np.abs(predictions - targets).mean())
+        seconds = time.perf_counter() - started
+        scores.append(_Score(module, embedding, predictions, seconds))
+        progress(
+            ModuleEncoded(
+                module=module.name,
+                index=index,
+                total=len(modules),
+                proxy_mae=mae * std,
+                proxy_mae_standardised=mae,
+                seconds=seconds,
+                fraction=(index + 1) / len(modules),
+            )
+        )
+    return scores
+
+
+def usable_modules(
+    hub: Hub, names: list[str] | None, kind: str, backbone_name: str | None
+) -> tuple[list[Module], dict[str, str]]:
+    """Return the modules to consider, and those left out with the reason.
+
+    Raises:
+        InputError: none is left, or the hub mixes backbones and none was named.
+        UnknownNameError: a name is not in the hub.
+    """
+    skipped: dict[str, str] = {}
+    candidates: list[Module] = []
+    for name in list(hub) if names is None else names:
+        try:
+            module = hub[name]
+        except DamagedFileError as exc:
+            skipped[name] = str(exc)
+            continue
+        if names is not None and module.card.kind != kind:
+            raise InputError(
+                f"Module {name!r} is of kind {module.card.kind!r}, but {kind!r} modules were asked for: "
+                "kinds cannot be mixed."
+            )
+        if module.card.kind == kind and backbone_name in (None, module.card.backbone):
+            candidates.append(module)
+    if not candidates:
+        where = ", ".join(str(folder) for folder in hub.folders)
+        raise InputError(
+            f"The hub ({where}) has no usable module of kind {kind!r}: train or pull some first."
+        )
+    shared = {(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates}
+    if len({name for name, _, _ in shared}) > 1:
+        known = ", ".join(sorted({name for name, _, _ in shared}))
+        raise InputError(f"The hub has modules of several backbones ({known}): choose one with --backbone.")
+    if len(shared) > 1:  # the same architecture from other weights, or other layers: keep the largest group
+        groups = [(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates]
+        main = max(sorted(shared), key=groups.count)
+        for module, group in zip(candidates, groups, strict=True):
+            if group != main:
+                skipped[module.name] = (
+                    "it started from other pre-trained weights, or feeds other layers to its head"
+                )
+        candidates = [module for module, group in zip(candidates, groups, strict=True) if group == main]
+    return candidates, skipped

@@ -1,0 +1,136 @@
+"""What AMC found: plain values that serialise to JSON and that figures take as they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from moma_app.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModuleScore:
+    """One module's part in a composition.
+
+    Attributes:
+        module: name in the hub.
+        task, property, unit: what it was trained to predict.
+        weight: composition weight, 0 to 1.
+        proxy_mae: leave-one-out kNN error on the train rows, in the task's unit.
+        proxy_mae_standardised, proxy_mse_standardised: the same in units of the targets'
+            standard deviation (and its square).
+        predictions: leave-one-out kNN predictions of the train rows in the task's unit, [m].
+        sha256: of the module's tensor file, so that the very same one can be found again.
+        version: of the module.
+        seconds: time to encode the train rows.
+    """
+
+    module: str
+    task: str
+    property: str
+    unit: str
+    weight: float
+    proxy_mae: float
+    proxy_mae_standardised: float
+    proxy_mse_standardised: float
+    predictions: list[float]
+    sha256: str = ""
+    version: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class AMCResult:
+    """Result of adaptive module composition for one task and split.
+
+    Attributes:
+        task, property, unit: the downstream task.
+        modules: one score per module of the hub that took part, in the hub's order.
+        objective: mean squared error of the weighted kNN predictions, in squared standard deviations.
+        status: of the solver.
+        k, temperature: of Eq. 1.
+        split, shots, seed: which train rows; ``shots`` is ``None`` for all of them.
+        split_origin: ``published`` or ``random``.
+        train_ids, train_targets: ids and targets (task's unit) of the m train rows.
+        backbone, fingerprint, kind, layers: what the modules share.
+        skipped: modules that were left out, with the reason.
+        made_with: version of moma-app.
+    """
+
+    task: str
+    property: str
+    unit: str
+    modules: list[ModuleScore]
+    objective: float
+    status: str
+    k: int
+    temperature: float
+    split: int
+    shots: int | None
+    seed: int
+    split_origin: str
+    train_ids: list[str]
+    train_targets: list[float]
+    backbone: str
+    fingerprint: str
+    kind: str
+    layers: str
+    skipped: dict[str, str] = field(default_factory=dict)
+    made_with: str = ""
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Composition weights by module name."""
+        return {score.module: score.weight for score in self.modules}
+
+    @cached_property
+    def best_single(self) -> ModuleScore:
+        """The module with the lowest proxy error."""
+        return min(self.modules, key=lambda score: score.proxy_mae)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return {"format": FORMAT, **asdict(self)}
+
+    def to_json(self) -> str:
+        """Serialise; :meth:`from_json` gives an equal object."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "the AMC result") -> AMCResult:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DamagedFileError: not JSON, another format, or a missing or unknown field.
+        """
+        try:
+            data = json.loads(text)
+            if data.pop("format") != FORMAT:
+                raise DamagedFileError(f"{where} was written by another version of moma-app.")
+            data["modules"] = [ModuleScore(**score) for score in data["modules"]]
+            return cls(**data)
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+            raise DamagedFileError(f"{where} cannot be read: {exc}.") from exc
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the table of modules: weight, proxy errors, best weight first."""
+        import pandas as pd
+
+        rows = [
+            {
+                "module": score.module,
+                "property": score.property,
+                "weight": score.weight,
+                f"proxy MAE ({self.unit})" if self.unit else "proxy MAE": score.proxy_mae,
+                "proxy MAE (std)": score.proxy_mae_standardised,
+            }
+            for score in self.modules
+        ]
+        return pd.DataFrame(rows).sort_values("weight", ascending=False, ignore_index=True)

@@ -1,0 +1,197 @@
+"""What a backbone is: structures in, node features out.
+
+A backbone is small on purpose. Abilities that not every architecture has, such as predicting
+with its own pre-trained readout, are separate functions of its file, not methods to stub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from moma_app.backbones.graphs import Batch, Graph, GraphSet, Schema
+from moma_app.backbones.segments import EdgeIndex, scatter_sum
+from moma_app.errors import InputError
+from moma_app.progress import Listener, Step, silent
+from moma_app.structures import Crystal, StructureSet
+
+Layers = Literal["all", "last"]
+Pooling = Literal["mean", "sum"]
+
+
+class Network(nn.Module, ABC):
+    """The trainable part of a backbone: a graph batch in, features of every atom out.
+
+    After each interaction layer the forward pass calls :meth:`interaction`, which is where
+    adapters act. Subclasses hold nothing that is not a parameter or buffer of a module.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleList()
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> list[Tensor]:
+        """Return the atom features after every interaction layer, each [n_atoms, width]."""
+
+    def interaction(self, layer: int, features: Tensor) -> Tensor:
+        """Pass atom features [n_atoms, width] through the adapter of that layer, if there is one."""
+        return self.adapters[layer](features) if len(self.adapters) else features
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the backbone's own tensors, without adapters."""
+        return {k: v for k, v in self.state_dict().items() if not k.startswith("adapters.")}
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """Facts about a backbone that a card or a dashboard shows.
+
+    Attributes:
+        name: name in the registry.
+        width: length of one layer's atom features.
+        n_layers: number of interaction layers.
+        default_layers: which layers feed the head unless told otherwise.
+        cutoff: radius of the neighbour search in Å; an atom without a neighbour inside is refused.
+        citation: where the architecture and weights come from.
+        weights_licence: licence of the pre-trained weights.
+    """
+
+    name: str
+    width: int
+    n_layers: int
+    default_layers: Layers
+    cutoff: float
+    citation: str
+    weights_licence: str
+
+
+class Backbone(ABC):
+    """Turns structures into graphs, and graphs into node features."""
+
+    info: BackboneInfo
+    schema: Schema
+
+    @abstractmethod
+    def graph(self, structure: Any) -> Graph:
+        """Build the graph of one structure (pymatgen, ASE or ``Crystal``).
+
+        Raises:
+            InputError: an element the backbone does not know, or an atom without neighbours.
+        """
+
+    @abstractmethod
+    def network(self) -> Network:
+        """Return a new network without trained weights (initialised from torch's random state)."""
+
+    @abstractmethod
+    def pretrained_state(self) -> Mapping[str, Tensor]:
+        """Return the pre-trained tensors, named as in :meth:`network`.
+
+        Raises:
+            DataNotFoundError: the weights are not on this machine.
+        """
+
+    def pretrained(self) -> Network:
+        """Return a network with the pre-trained weights, loaded strictly."""
+        network = self.network()
+        network.load_state_dict(dict(self.pretrained_state()), strict=True)
+        return network
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the pre-trained weights: 16 hexadecimal digits over names, shapes, values."""
+        return fingerprint(self.pretrained_state())
+
+    @property
+    def graph_key(self) -> str:
+        """Identity of the graph construction; cached graphs of another key are not reused."""
+        return f"{self.info.name}-{self.info.cutoff:g}"
+
+    def graphs(self, structures: Iterable[Any], progress: Listener = silent) -> GraphSet:
+        """Build the graphs of many structures, in order.
+
+        Raises:
+            InputError: as :meth:`graph`; the message names the position of the structure.
+        """
+        packed = StructureSet.from_any(structures)
+        graphs: list[Graph] = []
+        for position, crystal in enumerate(packed):
+            try:
+                graphs.append(self.graph(crystal))
+            except InputError as exc:
+                raise InputError(f"Structure {position}: {exc}") from exc
+            if (position + 1) % 100 == 0 or position + 1 == len(packed):
+                done = position + 1
+                progress(Step(what="graphs built", done=done, total=len(packed), fraction=done / len(packed)))
+        return GraphSet.pack(self.schema, graphs)
+
+    def collate(self, graphs: Iterable[Graph]) -> Batch:
+        """Make one batch of several graphs."""
+        packed = GraphSet.pack(self.schema, graphs)
+        return packed.batch(range(len(packed)))
+
+    def feature_width(self, layers: Layers) -> int:
+        """Length d of a crystal embedding."""
+        return self.info.width * (self.info.n_layers if layers == "all" else 1)
+
+
+def node_features(network: Network, batch: Batch, layers: Layers) -> Tensor:
+    """Return the atom features that feed the head: [n_atoms, d].
+
+    ``layers="all"`` puts the features of every interaction layer side by side,
+    ``layers="last"`` takes those of the last.
+    """
+    outputs = network(batch)
+    return torch.cat(outputs, dim=1) if layers == "all" else outputs[-1]
+
+
+def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean") -> Tensor:
+    """Reduce atom features [n_atoms, d] to crystal embeddings [n_structures, d]."""
+    counts = batch.n_atoms
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    summed = scatter_sum(features, EdgeIndex(owner, len(counts), is_sorted=True))
+    return summed if pooling == "sum" else summed / counts.unsqueeze(1)
+
+
+def crystal_embedding(network: Network, batch: Batch, layers: Layers, pooling: Pooling = "mean") -> Tensor:
+    """Return crystal embeddings [n_structures, d] of a batch."""
+    return pool(node_features(network, batch, layers), batch, pooling)
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """Hash the names, types, shapes and values of tensors; the order of names does not matter."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        array = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{array.dtype}|{tuple(array.shape)}|".encode())
+        digest.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def check_elements(numbers: np.ndarray[Any, np.dtype[Any]], max_number: int, backbone: str) -> None:
+    """Refuse elements that the backbone was never trained on.
+
+    Raises:
+        InputError: naming the elements.
+    """
+    unknown = sorted({int(z) for z in numbers if not 1 <= z <= max_number})
+    if unknown:
+        from ase.data import chemical_symbols
+
+        names = ", ".join(chemical_symbols[z] if 0 < z < len(chemical_symbols) else f"Z={z}" for z in unknown)
+        raise InputError(
+            f"Backbone {backbone!r} does not know the element {names} (it knows Z = 1 to {max_number})."
+        )
+
+
+def as_crystal(structure: Any) -> Crystal:
+    """Convert a structure of another library, once, at the edge."""
+    return Crystal.from_any(structure)

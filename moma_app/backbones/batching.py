@@ -1,0 +1,73 @@
+"""Which structures go through the network together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moma_app.backbones.graphs import GraphSet
+
+MAX_ROWS = 250_000
+"""Most graph rows (edges and angles together) in one batch; bounds the memory of a step."""
+
+
+def cost(graphs: GraphSet) -> NDArray[np.int64]:
+    """Rows of a graph's largest scopes, which time and memory are proportional to, int64 [n]."""
+    total: NDArray[np.int64] = np.sum([graphs.count(scope) for scope in graphs.schema.scopes], axis=0)
+    return total
+
+
+def group(
+    order: Sequence[int] | NDArray[np.integer[Any]],
+    costs: NDArray[np.int64],
+    max_structures: int,
+    max_rows: int = MAX_ROWS,
+) -> Iterator[NDArray[np.int64]]:
+    """Cut an order of structures into batches that keep to both limits; a large one goes alone."""
+    batch: list[int] = []
+    rows = 0
+    for index in order:
+        extra = int(costs[index])
+        if batch and (len(batch) >= max_structures or rows + extra > max_rows):
+            yield np.array(batch)
+            batch, rows = [], 0
+        batch.append(int(index))
+        rows += extra
+    if batch:
+        yield np.array(batch)
+
+
+def training_batches(
+    indices: NDArray[np.integer[Any]],
+    costs: NDArray[np.int64],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    probabilities: NDArray[np.float64] | None = None,
+) -> list[NDArray[np.int64]]:
+    """Return the batches of one epoch: a new order every epoch, the same for the same seed.
+
+    A last batch with a single structure is joined to the one before, because its gradient
+    would weigh as much as that of a whole batch.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    if probabilities is None:
+        order = generator.permutation(indices)
+    else:
+        order = generator.choice(indices, size=len(indices), p=probabilities)
+    batches = list(group(order, costs, batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return batches
+
+
+def evaluation_batches(
+    indices: NDArray[np.integer[Any]], costs: NDArray[np.int64], max_structures: int = 256
+) -> list[NDArray[np.int64]]:
+    """Return batches of similar cell size, largest first, so that a lack of memory shows at once."""
+    order = np.asarray(indices)[np.argsort(-costs[indices], kind="stable")]
+    return list(group(order, costs, max_structures))

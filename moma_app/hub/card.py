@@ -1,0 +1,148 @@
+"""The card of a module: what it is, where it came from, how good it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from moma_app.errors import DamagedFileError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Strict):
+    """The property that a module was trained to predict."""
+
+    task: str = Field(description="Name of the task in the catalogue, or the user's.")
+    property: str = Field(description="The property in words.")
+    unit: str = Field(description="Unit of the target after the transform.")
+    transform: str | None = Field(default=None, description="Transform applied to the raw property.")
+    kind: Literal["regression", "classification"] = "regression"
+    n_classes: int | None = None
+    extensive: bool = Field(default=False, description="The property grows with the number of atoms.")
+
+
+class Data(_Strict):
+    """What the module was trained on: counts and aggregates only, never rows."""
+
+    source: str = Field(description="Dataset the rows come from.")
+    rows_train: int
+    rows_val: int
+    rows_test: int
+    rows_published: int | None = Field(default=None, description="Size of the full published set.")
+    max_atoms: int | None = Field(default=None, description="Larger training cells were left out.")
+    split_seed: int = 0
+    hash: str = Field(description="SHA-256 of ids, structures and targets.")
+
+
+class Metrics(_Strict):
+    """Errors on the test rows, in the task's unit."""
+
+    test_mae: float | None = None
+    test_mad: float | None = Field(
+        default=None, description="Mean absolute deviation of the test targets from the training mean."
+    )
+    test_r2: float | None = None
+    test_accuracy: float | None = None
+    test_macro_f1: float | None = None
+    val_error: float | None = None
+
+    @property
+    def mae_over_mad(self) -> float | None:
+        """Test MAE in units of the mean absolute deviation: 1 is no better than the mean."""
+        if self.test_mae is None or not self.test_mad:
+            return None
+        return self.test_mae / self.test_mad
+
+
+class EpochRecord(_Strict):
+    """One point of the learning curve."""
+
+    epoch: int
+    train_error: float
+    val_error: float
+    learning_rate: float
+
+
+class Hardware(_Strict):
+    """What the module was trained on and what that took."""
+
+    device: str
+    seconds: float
+    peak_memory_mb: float | None = None
+    trainable_parameters: int
+    total_parameters: int
+
+
+class HeadInfo(_Strict):
+    """How to rebuild the module's own head, and the scale of its target."""
+
+    config: dict[str, Any]
+    mean: float
+    std: float
+
+
+class Card(_Strict):
+    """Everything about a module but its tensors. Serialises to JSON."""
+
+    format: Literal[1] = 1
+    name: Annotated[str, Field(description="Name in the hub; letters, digits, '_', '-' and '.'.")]
+    version: str = "1.0.0"
+    backbone: str
+    fingerprint: str = Field(description="Identity of the pre-trained weights the module started from.")
+    kind: Literal["full", "adapter"]
+    layers: Literal["all", "last"]
+    target: Target
+    data: Data
+    metrics: Metrics = Metrics()
+    curve: tuple[EpochRecord, ...] = ()
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    head: HeadInfo | None = None
+    seed: int = 0
+    hardware: Hardware | None = None
+    licence: str = "MIT"
+    citation: str = ""
+    note: str = ""
+    created: str = Field(description="Time of training, ISO 8601, UTC.")
+    made_with: str = Field(description="Version of moma-app.")
+    file: str = Field(default="", description="Name of the tensor file beside the card.")
+    sha256: str = Field(default="", description="SHA-256 of the tensor file.")
+    size: int = Field(default=0, description="Size of the tensor file in bytes.")
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, value: str) -> str:
+        if not NAME_PATTERN.fullmatch(value):
+            raise ValueError("a module's name has letters, digits, '_', '-' and '.' only, 100 at most")
+        return value
+
+    @field_validator("file")
+    @classmethod
+    def _plain_file_name(cls, value: str) -> str:
+        if value and (not NAME_PATTERN.fullmatch(value.removesuffix(".safetensors")) or ".." in value):
+            raise ValueError("the tensor file must lie beside the card")
+        return value
+
+
+def parse_card(text: str, where: str) -> Card:
+    """Read a card from JSON.
+
+    Args:
+        text: the JSON text.
+        where: path or address, named in the error.
+
+    Raises:
+        DamagedFileError: not JSON, an unknown or missing field, or a value of the wrong type.
+    """
+    try:
+        return Card.model_validate_json(text)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise DamagedFileError(f"The card {where} cannot be read: {field}: {first['msg']}.") from exc

@@ -1,0 +1,183 @@
+"""A hub: a folder of modules, each a card (JSON) and a tensor file (safetensors)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from moma_app.errors import DamagedFileError, InputError, UnknownNameError
+from moma_app.files import lock_for
+from moma_app.hub.card import Card, parse_card
+from moma_app.hub.module import HASH_GLOB, Module
+
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A module that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+class Hub(Mapping[str, Module]):
+    """Modules by name. Reading lists cards only; tensors are read when a module is used.
+
+    Args:
+        folders: searched in this order; a name in an earlier folder hides a later one. The
+            first folder is the one that modules are added to.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        if not folders:
+            raise InputError("A hub needs a folder.")
+        self.folders = folders
+
+    @classmethod
+    def open(cls, where: str | Path | None = None) -> Hub:
+        """Open a hub.
+
+        Args:
+            where: ``"builtin"``, a folder, or ``None`` for the user's hub and the built-in one
+                together.
+
+        Raises:
+            InputError: the folder does not exist.
+        """
+        from moma_app.config import get_settings
+
+        if where is None:
+            return cls(get_settings().hub_folder, BUILTIN)
+        if str(where) == "builtin":
+            return cls(BUILTIN)
+        folder = Path(where).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"There is no hub at {folder}: that folder does not exist.")
+        return cls(folder)
+
+    def _card_paths(self) -> dict[str, Path]:
+        paths: dict[str, Path] = {}
+        for folder in self.folders:
+            for path in sorted(folder.glob("*.json")):
+                paths.setdefault(path.stem, path)
+        return dict(sorted(paths.items()))
+
+    def __len__(self) -> int:
+        return len(self._card_paths())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._card_paths())
+
+    def __getitem__(self, name: str) -> Module:
+        """Return a module; its file is not read yet.
+
+        Raises:
+            UnknownNameError: no module of that name.
+            DamagedFileError: its card cannot be read.
+        """
+        paths = self._card_paths()
+        if name not in paths:
+            raise UnknownNameError("module", name, paths, hint="See moma hub list.")
+        path = paths[name]
+        card = parse_card(path.read_text(encoding="utf-8"), str(path))
+        if card.name != name:
+            raise DamagedFileError(f"The card {path} is that of {card.name!r}: its file was renamed.")
+        return Module(card, path.parent / card.file)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+    def cards(self) -> list[Card]:
+        """Return the cards of all modules that can be read, by name."""
+        usable, _ = self.check(files=False)
+        return [module.card for module in usable]
+
+    def check(self, *, files: bool = True) -> tuple[list[Module], list[Damage]]:
+        """Return the usable modules, and the damaged ones with the reason.
+
+        Args:
+            files: also compare every tensor file with its SHA-256.
+        """
+        usable, damaged = [], []
+        for name in self:
+            try:
+                module = self[name]
+                if files:
+                    module.verify()
+            except DamagedFileError as exc:
+                damaged.append(Damage(name, str(exc)))
+            else:
+                usable.append(module)
+        return usable, damaged
+
+    def add(self, module: Module, *, overwrite: bool = False) -> Module:
+        """Publish a module in the hub's first folder, atomically.
+
+        Raises:
+            InputError: the name is taken and ``overwrite`` is off, or the folder is not writable.
+        """
+        folder = self.folders[0]
+        if not overwrite and (folder / f"{module.name}.json").exists():
+            raise InputError(
+                f"The hub {folder} already has a module {module.name!r}: give another name, or allow overwriting."
+            )
+        try:
+            return module.save(folder)
+        except PermissionError as exc:
+            raise InputError(f"The hub {folder} cannot be written to ({exc.strerror}).") from exc
+
+    def remove(self, name: str) -> None:
+        """Delete a module from the hub's first folder.
+
+        Raises:
+            UnknownNameError: no module of that name.
+            InputError: the module lies in another, read-only folder of the hub.
+        """
+        paths = self._card_paths()
+        if name not in paths:
+            raise UnknownNameError("module", name, paths)
+        path = paths[name]
+        if path.parent != self.folders[0]:
+            raise InputError(f"Module {name!r} belongs to {path.parent}, which is read only here.")
+        with lock_for(path):
+            path.unlink(missing_ok=True)  # without its card the module is gone, whatever happens next
+            for tensors in path.parent.glob(f"{name}-{HASH_GLOB}.safetensors"):
+                tensors.unlink(missing_ok=True)
+
+    def select(self, names: list[str] | None = None, kind: str | None = None) -> list[Module]:
+        """Return modules by name (all by default) and kind, damaged ones included in an error.
+
+        Raises:
+            UnknownNameError: a name is not in the hub.
+            DamagedFileError: a named module cannot be read.
+        """
+        if names is not None:
+            chosen = [self[name] for name in names]
+        else:
+            chosen, _ = self.check(files=False)
+        return [module for module in chosen if kind is None or module.card.kind == kind]
+
+
+def read_module_file(path: Path) -> Module:
+    """Open an exported module: a tensor file with its card (same stem, ``.json``) beside it.
+
+    Raises:
+        InputError: the file or its card is missing.
+        DamagedFileError: card and file do not agree.
+    """
+    card_path = path if path.suffix == ".json" else _card_beside(path)
+    if not card_path.is_file():
+        raise InputError(f"{path} has no card: expected the file {card_path.name} beside it.")
+    card = parse_card(card_path.read_text(encoding="utf-8"), str(card_path))
+    module = Module(card, card_path.parent / card.file)
+    module.verify()
+    return module
+
+
+def _card_beside(path: Path) -> Path:
+    """Return the card of ``NAME-<hash>.safetensors`` or ``NAME.safetensors``."""
+    stem = path.stem
+    plain = path.with_name(f"{stem}.json")
+    return plain if plain.exists() or "-" not in stem else path.with_name(f"{stem.rpartition('-')[0]}.json")

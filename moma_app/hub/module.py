@@ -1,0 +1,186 @@
+"""A module: trained parameters for one task, on disk or in memory, with its card.
+
+Tensor names start with ``backbone.`` (a full module), ``adapters.`` (an adapter module) and
+``head.`` (the task's own readout, which AMC leaves out). Files are safetensors: loading one
+from a stranger runs no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from moma_app.backbones.adapters import attach_adapters
+from moma_app.backbones.base import Backbone, Network
+from moma_app.errors import DamagedFileError, IncompatibleError
+from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
+
+if TYPE_CHECKING:
+    from moma_app.hub.card import Card
+
+HEAD = "head."
+HASH_GLOB = "[0-9a-f]" * 12
+"""Pattern of the hash in a tensor file's name."""
+PREFIX = {"full": "backbone.", "adapter": "adapters."}
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """Trained parameters for one task.
+
+    Attributes:
+        card: what it is and where it came from.
+        path: the safetensors file, or ``None`` for a module in memory.
+        memory: the tensors of a module in memory.
+    """
+
+    card: Card
+    path: Path | None = None
+    memory: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name in the hub."""
+        return self.card.name
+
+    def names(self) -> list[str]:
+        """Names of all tensors, sorted."""
+        if self.path is None:
+            return sorted(self.memory)
+        with _open(self.path) as tensors:
+            return sorted(tensors.keys())
+
+    def iter_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield tensors by name, one in memory at a time, those that start with ``prefix``.
+
+        Raises:
+            DamagedFileError: the file is missing, cut short or no safetensors file.
+        """
+        if self.path is None:
+            yield from ((name, self.memory[name]) for name in sorted(self.memory) if name.startswith(prefix))
+            return
+        with _open(self.path) as tensors:
+            for name in sorted(tensors.keys()):
+                if name.startswith(prefix):
+                    yield name, tensors.get_tensor(name)
+
+    def tensor(self, name: str) -> Tensor:
+        """Read one tensor."""
+        if self.path is None:
+            return self.memory[name]
+        with _open(self.path) as tensors:
+            loaded: Tensor = tensors.get_tensor(name)
+            return loaded
+
+    @property
+    def prefix(self) -> str:
+        """Prefix of the tensors that AMC merges."""
+        return PREFIX[self.card.kind]
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the tensors that AMC merges (no head), named with their prefix."""
+        return dict(self.iter_tensors(self.prefix))
+
+    def head(self) -> dict[str, Tensor]:
+        """Return the head's tensors, named without their prefix."""
+        return {name.removeprefix(HEAD): tensor for name, tensor in self.iter_tensors(HEAD)}
+
+    def network(self, backbone: Backbone) -> Network:
+        """Return the backbone's network with this module's parameters in place.
+
+        Raises:
+            IncompatibleError: the module was made for other pre-trained weights.
+            DamagedFileError: tensors are missing, superfluous or of another shape.
+        """
+        self.check_backbone(backbone)
+        try:
+            return network_from(backbone, self.card.kind, self.parameters())
+        except RuntimeError as exc:
+            raise DamagedFileError(f"Module {self.name!r} does not fit its backbone: {exc}") from exc
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Raise ``IncompatibleError`` unless the module was made for this backbone's weights."""
+        if (self.card.backbone, self.card.fingerprint) != (backbone.info.name, backbone.fingerprint):
+            raise IncompatibleError(
+                f"Module {self.name!r} was made for {self.card.backbone} ({self.card.fingerprint}), but this is "
+                f"{backbone.info.name} ({backbone.fingerprint}): modules work only with the weights they started from."
+            )
+
+    def verify(self) -> None:
+        """Compare the file with the card's size and SHA-256.
+
+        Raises:
+            DamagedFileError: they differ, or the file is missing.
+        """
+        if self.path is None:
+            return
+        if not self.path.is_file():
+            raise DamagedFileError(f"Module {self.name!r}: its file {self.path} is missing.")
+        size = self.path.stat().st_size
+        if size != self.card.size:
+            raise DamagedFileError(
+                f"Module {self.name!r}: {self.path} has {size:,} bytes where its card says {self.card.size:,}: "
+                "fetch or train it again."
+            )
+        if sha256_of_file(self.path) != self.card.sha256:
+            raise DamagedFileError(
+                f"Module {self.name!r}: the content of {self.path} does not agree with the SHA-256 of its card: "
+                "fetch or train it again."
+            )
+
+    def save(self, folder: Path) -> Module:
+        """Publish the module in a folder and return the stored one.
+
+        The tensor file is written first, under a name that contains its hash; replacing the
+        card is the one step that publishes it. A reader sees the old module or the new one.
+        """
+        tensors = {name: tensor.contiguous() for name, tensor in self.iter_tensors()}
+        card_path = folder / f"{self.name}.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock_for(card_path), temporary_file(folder, self.name) as temporary:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+            digest = sha256_of_file(temporary)
+            target = folder / f"{self.name}-{digest[:12]}.safetensors"
+            card = self.card.model_copy(
+                update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
+            )
+            publish(temporary, target)
+            atomic_write_text(card_path, card.model_dump_json(indent=1) + "\n")
+            for old in folder.glob(f"{self.name}-{HASH_GLOB}.safetensors"):
+                if old != target:
+                    old.unlink()
+        return Module(card, target)
+
+
+def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -> Network:
+    """Return the backbone's network with a module's parameters (names with prefix) in place, in float32.
+
+    Raises:
+        RuntimeError: tensors are missing, superfluous or of another shape.
+    """
+    network = backbone.pretrained()
+    state = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+    }
+    if kind == "adapter":
+        attach_adapters(network, backbone.info.width, backbone.info.n_layers)
+        state = {**network.state(), **state}
+    else:
+        state = {name.removeprefix(PREFIX["full"]): tensor for name, tensor in state.items()}
+    network.load_state_dict(state, strict=True)
+    return network
+
+
+def _open(path: Path) -> safe_open:
+    try:
+        return safe_open(path, framework="pt")
+    except FileNotFoundError as exc:
+        raise DamagedFileError(f"The tensor file {path} is missing.") from exc
+    except (SafetensorError, OSError) as exc:
+        raise DamagedFileError(f"{path} is no safetensors file, or is cut short ({exc}).") from exc

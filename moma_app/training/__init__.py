@@ -1,0 +1,1 @@
+"""Heads, fit loop, recipes and predictors."""

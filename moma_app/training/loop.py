@@ -1,0 +1,443 @@
+"""The fit loop, on Lightning: MAE on standardised targets, AdamW, EMA, early stopping, resume."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L  # noqa: N812
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from moma_app.backbones.adapters import freeze_all_but_adapters
+from moma_app.backbones.batching import cost, evaluation_batches, training_batches
+from moma_app.backbones.graphs import Batch, GraphSet
+from moma_app.errors import CancelledError, InputError, TrainingDivergedError
+from moma_app.progress import EpochEnded, FitEnded, Listener, silent
+from moma_app.runtime import pick_device, prepare, seed_everything
+from moma_app.training.model import PropertyModel, TargetScale
+from moma_app.training.schedule import WarmupCosinePlateau
+
+Trainable = Literal["full", "adapter", "head"]
+Loss = Literal["mae", "huber", "cross-entropy"]
+DIVERGED = 1e3
+"""A training error of so many standard deviations is divergence."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a model is trained.
+
+    Attributes:
+        epochs: upper limit.
+        learning_rate: peak rate of the backbone or adapters.
+        head_learning_rate: peak rate of the head.
+        batch_size: structures in a step.
+        weight_decay: AdamW's, on matrices only.
+        warmup: share of all steps with a rising learning rate.
+        final_fraction: share of the peak rate that the cosine ends at.
+        plateau_patience: epochs without improvement before the rate is halved.
+        early_stopping: epochs without improvement before the fit ends.
+        ema_decay: of the exponential moving average whose weights are validated and kept.
+        gradient_clip: largest norm of the gradient.
+        trainable: all weights, adapters and head, or the head alone.
+        loss: on the standardised scale.
+        precision: ``32-true``, or ``bf16-mixed`` on a GPU.
+        seed: of weights, order of batches and dropout.
+    """
+
+    epochs: int = 60
+    learning_rate: float = 5e-4
+    head_learning_rate: float = 2e-3
+    batch_size: int = 32
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    final_fraction: float = 0.01
+    plateau_patience: int = 5
+    early_stopping: int = 10
+    ema_decay: float = 0.99
+    gradient_clip: float = 1.0
+    trainable: Trainable = "full"
+    loss: Loss = "mae"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Graphs with targets and the rows that train and validate.
+
+    Attributes:
+        graphs: of all rows.
+        targets: in the task's unit (class indices for classification), float64 [n].
+        train, val: positions, int64.
+        sampling: probability of each train row in an epoch, or ``None`` for every row once.
+    """
+
+    graphs: GraphSet
+    targets: NDArray[np.float64]
+    train: NDArray[np.int64]
+    val: NDArray[np.int64]
+    sampling: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit gave.
+
+    Attributes:
+        curve: one record per epoch.
+        best_epoch: whose weights were kept, counted from 1.
+        best_val_error: its validation MAE in the task's unit (log loss for classes).
+        reason: why the fit ended.
+        seconds: wall time.
+        trainable_parameters, total_parameters: counts.
+    """
+
+    curve: tuple[EpochEnded, ...]
+    best_epoch: int
+    best_val_error: float
+    reason: str
+    seconds: float
+    trainable_parameters: int
+    total_parameters: int
+
+
+def fit(
+    model: PropertyModel,
+    data: FitData,
+    scale: TargetScale,
+    config: FitConfig,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Listener = silent,
+    stop: Callable[[], bool] | None = None,
+) -> FitResult:
+    """Train ``model`` in place and leave its best weights in it.
+
+    Args:
+        model: network and head; the head's scaler is already fitted.
+        data: graphs, targets and rows.
+        scale: of the training targets.
+        config: how to train.
+        folder: for checkpoints, one after each epoch.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        resume: continue from the last checkpoint in ``folder``, if there is one.
+        progress: gets one ``EpochEnded`` per epoch.
+        stop: asked after every batch; ``True`` ends the fit with ``CancelledError``.
+
+    Raises:
+        TrainingDivergedError: the loss became NaN or grew without bound.
+        CancelledError: ``stop`` said so; the last checkpoint stays.
+        InputError: no training or validation rows.
+    """
+    if not len(data.train) or not len(data.val):
+        raise InputError("A fit needs at least one training and one validation row.")
+    target_device = pick_device(device)
+    prepare()
+    seed_everything(config.seed)
+    if not resume:
+        for old in folder.glob("*.ckpt"):
+            old.unlink()
+    choose_trainable(model, config.trainable)
+    task = _FitModule(model, _Shared(data, scale, config, progress=progress, stop=stop))
+    best = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor="val_error", save_last=True, enable_version_counter=False
+    )
+    early = EarlyStopping("val_error", patience=config.early_stopping, check_finite=False)
+    started = time.perf_counter()
+    with _quiet_lightning():
+        trainer = L.Trainer(
+            accelerator={"cuda": "gpu"}.get(target_device.type, target_device.type),
+            devices=1 if target_device.type == "cpu" else "auto",
+            precision=config.precision,
+            max_epochs=config.epochs,
+            callbacks=[
+                EMAWeightAveraging(use_buffers=False, decay=config.ema_decay),
+                best,
+                early,
+                _Report(),
+            ],
+            gradient_clip_val=config.gradient_clip,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            log_every_n_steps=1,
+        )
+        last = folder / "last.ckpt"
+        model.train()
+        trainer.fit(task, ckpt_path=str(last) if resume and last.is_file() else None, weights_only=True)
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    model.load_state_dict(
+        {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
+    )
+    model.to("cpu").eval()
+    stopped = early.stopped_epoch > 0
+    result = FitResult(
+        curve=tuple(task.curve),
+        best_epoch=int(checkpoint["epoch"]) + 1,
+        best_val_error=float(best.best_model_score or math.nan),
+        reason=f"no improvement for {config.early_stopping} epochs" if stopped else "all epochs done",
+        seconds=time.perf_counter() - started,
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        total_parameters=sum(p.numel() for p in model.parameters()),
+    )
+    progress(
+        FitEnded(
+            epochs=len(result.curve),
+            best_epoch=result.best_epoch,
+            best_val_error=result.best_val_error,
+            reason=result.reason,
+            seconds=result.seconds,
+            fraction=1.0,
+        )
+    )
+    return result
+
+
+def choose_trainable(model: PropertyModel, trainable: Trainable) -> None:
+    """Set which parameters train; constants of the basis functions never do.
+
+    Those few frequencies stay as pre-trained, so that all modules of a backbone share the bases
+    and graphs are expanded once for all of them.
+    """
+    model.requires_grad_(requires_grad=True)
+    if trainable == "adapter":
+        freeze_all_but_adapters(model.network)
+    elif trainable == "head":
+        model.network.requires_grad_(requires_grad=False)
+    fixed = set(getattr(model.network, "fixed", ()))
+    for name, parameter in model.network.named_parameters():
+        if name in fixed:
+            parameter.requires_grad = False
+
+
+class _FitModule(L.LightningModule):
+    """Lightning's view of a fit. Data stays outside of it, so that the EMA does not copy it."""
+
+    def __init__(
+        self,
+        model: PropertyModel,
+        shared: _Shared,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.shared = shared
+        self.schedule: WarmupCosinePlateau | None = None
+        self.curve: list[EpochEnded] = []
+        self._sum = 0.0
+        self._count = 0
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        shared = self.shared
+        batches = training_batches(
+            shared.data.train,
+            shared.costs,
+            batch_size=shared.config.batch_size,
+            seed=shared.config.seed,
+            epoch=self.current_epoch,
+            probabilities=shared.data.sampling,
+        )
+        return shared.loader(batches)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self.shared.loader(evaluation_batches(self.shared.data.val, self.shared.costs))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        config = self.shared.config
+        groups: list[dict[str, Any]] = []
+        for part, rate in (
+            (self.model.network, config.learning_rate),
+            (self.model.head, config.head_learning_rate),
+        ):
+            chosen = [p for p in part.parameters() if p.requires_grad]
+            matrices = [p for p in chosen if p.ndim > 1]
+            vectors = [p for p in chosen if p.ndim <= 1]
+            for parameters, decay in ((matrices, config.weight_decay), (vectors, 0.0)):
+                if parameters:
+                    groups.append(
+                        {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay}
+                    )
+        steps = math.ceil(len(self.shared.data.train) / config.batch_size) * config.epochs
+        self.schedule = self.schedule or WarmupCosinePlateau(
+            total_steps=steps,
+            warmup_steps=max(1, round(config.warmup * steps)),
+            final_fraction=config.final_fraction,
+            patience=config.plateau_patience,
+        )
+        return torch.optim.AdamW(groups)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.shared.config.seed + 1_000_003 * (self.current_epoch + 1))
+        self._sum, self._count = 0.0, 0
+        self._started = time.perf_counter()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        assert self.schedule is not None
+        self.schedule.before_step(optimizer)
+
+    def training_step(self, item: tuple[Batch, Tensor], index: int) -> Tensor:
+        batch, targets = item
+        loss, error = self.shared.loss(self.model(batch), targets)
+        value = float(loss.detach())
+        if not math.isfinite(value) or value > DIVERGED:
+            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+            raise TrainingDivergedError(
+                f"Training diverged in epoch {self.current_epoch + 1} (loss {value:.3g}) at a learning rate of "
+                f"{rate:.2g}: use a smaller learning rate."
+            )
+        self._sum += error * len(targets)
+        self._count += len(targets)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.shared.stop is not None and self.shared.stop():
+            raise CancelledError("The fit was stopped; it can be resumed from its last finished epoch.")
+
+    def validation_step(self, item: tuple[Batch, Tensor], index: int) -> None:
+        batch, targets = item
+        _, error = self.shared.loss(self.model(batch), targets)
+        self.log("val_error", error, on_epoch=True, batch_size=len(targets))
+
+    def transfer_batch_to_device(
+        self, batch: tuple[Batch, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[Batch, Tensor]:
+        graphs, targets = batch
+        return graphs.to(device), targets.to(device, non_blocking=True)
+
+    def end_epoch(self) -> None:
+        """Record the epoch; called once training and validation of it are over."""
+        assert self.schedule is not None
+        val_error = float(self.trainer.callback_metrics["val_error"])
+        if not math.isfinite(val_error):
+            raise TrainingDivergedError(
+                f"The validation error became {val_error} in epoch {self.current_epoch + 1}: use a smaller "
+                "learning rate."
+            )
+        self.schedule.after_epoch(val_error)
+        seconds = time.perf_counter() - self._started
+        event = EpochEnded(
+            epoch=self.current_epoch + 1,
+            epochs=self.shared.config.epochs,
+            train_error=self._sum / max(1, self._count),
+            val_error=val_error,
+            learning_rate=float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
+            seconds=seconds,
+            structures_per_second=self._count / seconds,
+            fraction=(self.current_epoch + 1) / self.shared.config.epochs,
+        )
+        self.curve.append(event)
+        self.shared.progress(event)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        assert self.schedule is not None
+        checkpoint["schedule"] = self.schedule.state_dict()
+        checkpoint["curve"] = [event.to_dict() for event in self.curve]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        from moma_app.progress import event_from_dict
+
+        self.configure_optimizers()
+        assert self.schedule is not None
+        self.schedule.load_state_dict(checkpoint["schedule"])
+        events = [event_from_dict(entry) for entry in checkpoint["curve"]]
+        self.curve = [event for event in events if isinstance(event, EpochEnded)]
+
+
+class _Shared:
+    """What a fit only reads: a plain object, which ``AveragedModel`` copies by reference."""
+
+    def __init__(
+        self,
+        data: FitData,
+        scale: TargetScale,
+        config: FitConfig,
+        *,
+        progress: Listener,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.data = data
+        self.scale = scale
+        self.config = config
+        self.progress = progress
+        self.stop = stop
+        self.costs = cost(data.graphs)
+        standardised = torch.from_numpy(np.asarray(data.targets, dtype=np.float64))
+        self.targets = (
+            standardised.long() if config.loss == "cross-entropy" else scale.standardise(standardised).float()
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+    def loader(self, batches: list[NDArray[np.int64]]) -> DataLoader[Any]:
+        """Return a loader whose batches are slices of the packed graphs."""
+        return DataLoader(
+            range(len(self.data.graphs)),  # type: ignore[arg-type]
+            batch_sampler=[batch.tolist() for batch in batches],
+            collate_fn=self.collate,
+        )
+
+    def collate(self, indices: list[int]) -> tuple[Batch, Tensor]:
+        """Slice one batch."""
+        return self.data.graphs.batch(indices), self.targets[indices]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, float]:
+        """Return the loss, and the error in the task's unit for the record."""
+        if self.config.loss == "cross-entropy":
+            loss = F.cross_entropy(outputs, targets)
+            return loss, float(loss.detach())
+        difference = outputs.squeeze(1) - targets
+        error = float(difference.detach().abs().mean()) * self.scale.std
+        loss = (
+            F.huber_loss(difference, torch.zeros_like(difference))
+            if self.config.loss == "huber"
+            else difference.abs().mean()
+        )
+        return loss, error
+
+
+class _Report(Callback):
+    """Ends an epoch before checkpoints are written, so that they hold its record."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, _FitModule)
+        pl_module.end_epoch()
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning prints about itself; our events say what users need."""
+    names = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for pattern in (".*num_workers.*", ".*Checkpoint directory.*", ".*LeafSpec.*", ".*TreeSpec.*"):
+                warnings.filterwarnings("ignore", message=pattern)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

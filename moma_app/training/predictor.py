@@ -1,0 +1,190 @@
+"""A predictor: module and readout, saved as a folder that another machine can load."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from moma_app import __version__
+from moma_app.backbones.base import Layers, Network, Pooling, crystal_embedding
+from moma_app.backbones.inference import apply_in_batches
+from moma_app.backbones.registry import get_backbone
+from moma_app.errors import DamagedFileError, IncompatibleError, InputError
+from moma_app.files import sha256_of_file
+from moma_app.hub.card import Target
+from moma_app.hub.module import network_from
+from moma_app.progress import Listener, silent
+from moma_app.runtime import pick_device
+from moma_app.training.readout import Readout, readout_from
+
+CARD = "predictor.json"
+TENSORS = "predictor.safetensors"
+READOUT = "readout."
+
+
+class PredictorInfo(BaseModel):
+    """What a predictor's folder says of itself (``predictor.json``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    target: Target
+    backbone: str
+    fingerprint: str
+    kind: Literal["full", "adapter"]
+    layers: Layers
+    pooling: Pooling
+    readout: dict[str, Any]
+    start: str = Field(description="What it was made from.")
+    weights: dict[str, float] = Field(default_factory=dict, description="Composition weights by module.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="On the test rows, task's unit.")
+    split: int = 0
+    shots: int | None = None
+    seed: int = 0
+    data_hash: str = ""
+    created: str = ""
+    made_with: str = f"moma-app {__version__}"
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions for several structures.
+
+    Attributes:
+        values: in ``unit`` (class indices for a classification), float64 [n].
+        std: standard deviations in ``unit``, float64 [n], or ``None``.
+        unit: of the values, after the transform.
+    """
+
+    values: NDArray[np.float64]
+    std: NDArray[np.float64] | None
+    unit: str
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A module's parameters and a readout, ready to predict.
+
+    Attributes:
+        info: what it is.
+        parameters: the module's tensors, named with their prefix.
+        readout: from embeddings to predictions.
+    """
+
+    info: PredictorInfo
+    parameters: dict[str, Tensor]
+    readout: Readout
+
+    def network(self) -> Network:
+        """Return the backbone's network with the predictor's parameters.
+
+        Raises:
+            IncompatibleError: the backbone's weights on this machine are not those it was made with.
+        """
+        backbone = get_backbone(self.info.backbone)
+        if backbone.fingerprint != self.info.fingerprint:
+            raise IncompatibleError(
+                f"This predictor was made with {self.info.backbone} weights {self.info.fingerprint}, but here they are "
+                f"{backbone.fingerprint}: install the same backbone version."
+            )
+        return network_from(backbone, self.info.kind, self.parameters)
+
+    def predict(
+        self, structures: Iterable[Any], *, device: str = "auto", progress: Listener = silent
+    ) -> Prediction:
+        """Predict the property of structures (pymatgen, ASE or ``Crystal``), in order.
+
+        Raises:
+            InputError: a structure cannot be used; the message names its position.
+            IncompatibleError: see :meth:`network`.
+        """
+        network = self.network()
+        backbone = get_backbone(self.info.backbone)
+        graphs = backbone.graphs(structures, progress)
+        if not len(graphs):
+            raise InputError("There is no structure to predict.")
+        target = pick_device(device)
+        network.to(target).eval()
+        embeddings = apply_in_batches(
+            lambda batch: crystal_embedding(network, batch, self.info.layers, self.info.pooling),
+            graphs,
+            device=target,
+        )
+        values, std = self.readout.predict(embeddings)
+        return Prediction(values, std, self.info.target.unit)
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
+        """Write the predictor to a folder; it appears wholly or not at all.
+
+        Raises:
+            InputError: the folder exists and is no predictor, or ``overwrite`` is off.
+        """
+        if folder.exists() and not (overwrite and (folder / CARD).is_file()):
+            raise InputError(f"{folder} exists already: choose another folder, or allow overwriting.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            staged = Path(scratch) / "predictor"
+            staged.mkdir()
+            tensors = {name: tensor.contiguous() for name, tensor in self.parameters.items()}
+            tensors |= {f"{READOUT}{name}": t.contiguous() for name, t in self.readout.tensors().items()}
+            save_file(tensors, staged / TENSORS)
+            info = self.info.model_copy(
+                update={"readout": self.readout.config(), "sha256": sha256_of_file(staged / TENSORS)}
+            )
+            (staged / CARD).write_text(info.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            if folder.exists():
+                shutil.move(folder, Path(scratch) / "old")
+            staged.rename(folder)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Read a predictor's folder.
+
+        Raises:
+            InputError: there is no predictor in that folder.
+            DamagedFileError: a file is missing, cut short or changed.
+        """
+        card, tensor_file = folder / CARD, folder / TENSORS
+        if not card.is_file():
+            raise InputError(f"{folder} is no predictor: it has no {CARD}.")
+        try:
+            info = PredictorInfo.model_validate_json(card.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as exc:
+            raise DamagedFileError(f"{card} cannot be read: {_first_problem(exc)}.") from exc
+        if not tensor_file.is_file():
+            raise DamagedFileError(f"The predictor {folder} lacks its file {TENSORS}.")
+        if sha256_of_file(tensor_file) != info.sha256:
+            raise DamagedFileError(f"{tensor_file} does not agree with the SHA-256 in {CARD}: copy it again.")
+        try:
+            tensors = load_file(tensor_file)
+            parts = {n.removeprefix(READOUT): t for n, t in tensors.items() if n.startswith(READOUT)}
+            readout = readout_from(info.readout, parts)
+        except (SafetensorError, KeyError, TypeError, RuntimeError) as exc:
+            raise DamagedFileError(f"The predictor {folder} is incomplete: {exc}.") from exc
+        return cls(info, {n: t for n, t in tensors.items() if not n.startswith(READOUT)}, readout)
+
+
+def _first_problem(exc: ValidationError | UnicodeDecodeError) -> str:
+    if isinstance(exc, UnicodeDecodeError):
+        return "it is no text file"
+    first = exc.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'content'}: {first['msg']}"
+
+
+def finite_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return metrics as plain floats, leaving out what is not defined (NaN)."""
+    plain = {name: float(value) for name, value in metrics.items()}
+    return {name: value for name, value in plain.items() if np.isfinite(value)}

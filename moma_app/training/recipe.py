@@ -1,0 +1,87 @@
+"""Recipes: everything that decides how a model is trained, as a file that can be kept and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from moma_app.backbones.base import Layers
+from moma_app.errors import InputError, UnknownNameError
+from moma_app.training.loop import FitConfig
+from moma_app.training.model import HeadConfig
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a module or predictor is trained.
+
+    Attributes:
+        name: for the card.
+        layers: which interaction layers feed the head; ``None`` takes the backbone's default.
+        max_atoms: larger training and validation cells are left out; test cells never are.
+        sampling: ``inverse-frequency`` evens out a skewed target (30 bins, as Chang et al. 2022).
+        head: shape of the head.
+        fit: the loop's settings.
+    """
+
+    name: str
+    layers: Layers | None = None
+    max_atoms: int | None = None
+    sampling: Literal["uniform", "inverse-frequency"] = "uniform"
+    head: HeadConfig = field(default_factory=HeadConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return dataclasses.asdict(self)
+
+    def with_fit(self, **changes: Any) -> Recipe:
+        """Return the recipe with some settings of the loop changed; ``None`` changes nothing."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(self, fit=dataclasses.replace(self.fit, **given))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Read a recipe that comes with the package, or a TOML file of the user's.
+
+    Raises:
+        UnknownNameError: neither a known name nor a file.
+        InputError: the file is not TOML, or a setting is unknown or of the wrong type.
+    """
+    path = FOLDER / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownNameError("recipe", str(name), recipe_names(), hint="A TOML file works too.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise InputError(f"The recipe {path} is no TOML file: {exc}.") from exc
+    table.setdefault("name", path.stem)
+    head = _build(HeadConfig, table.pop("head", {}), f"{path} [head]")
+    fit = _build(FitConfig, table.pop("fit", {}), f"{path} [fit]")
+    recipe: Recipe = _build(Recipe, {**table, "head": head, "fit": fit}, str(path))
+    return recipe
+
+
+def _build(cls: type[Any], values: dict[str, Any], where: str) -> Any:
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    for name, value in values.items():
+        if name not in known:
+            raise InputError(f"{where}: {UnknownNameError('setting', name, known)}")
+        default = known[name].default
+        if isinstance(default, bool | int | float) and (
+            isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, int | float)
+        ):
+            raise InputError(f"{where}: {name} must be a number, not {value!r}.")
+    return cls(**values)

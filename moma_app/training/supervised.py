@@ -1,0 +1,186 @@
+"""One fit of one task from start to finish: rows, graphs, head, loop, test errors.
+
+Training a module and fine-tuning a composed one differ only in the network they start from and
+in what becomes of the result; both are this function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from moma_app.backbones.base import Backbone, Layers, Network, Pooling
+from moma_app.backbones.cache import cached_graphs
+from moma_app.backbones.inference import apply_in_batches
+from moma_app.errors import InputError
+from moma_app.progress import Listener, Note, silent
+from moma_app.runtime import pick_device
+from moma_app.training.loop import FitData, FitResult, fit
+from moma_app.training.metrics import (
+    ClassificationErrors,
+    RegressionErrors,
+    classification_errors,
+    regression_errors,
+)
+from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from moma_app.tasks.data import TaskData
+    from moma_app.tasks.splits import Split
+
+BINS = 30
+"""Bins of the inverse-frequency sampling (Chang et al. 2022)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model and how good it is.
+
+    Attributes:
+        model: with its best weights, on the CPU.
+        layers: which interaction layers feed the head.
+        scale: of the training targets.
+        result: of the loop.
+        errors: on all test rows.
+        test: positions of the test rows in the task's data, int64 [n].
+        predicted: test predictions in the task's unit, float64 [n]; class indices for classes.
+        rows_train, rows_val: how many rows were used.
+    """
+
+    model: PropertyModel
+    layers: Layers
+    scale: TargetScale
+    result: FitResult
+    errors: RegressionErrors | ClassificationErrors
+    test: NDArray[np.int64]
+    predicted: NDArray[np.float64]
+    rows_train: int
+    rows_val: int
+
+
+def train_on_task(
+    data: TaskData,
+    split: Split,
+    backbone: Backbone,
+    network: Network,
+    *,
+    recipe: Recipe,
+    folder: Path,
+    graph_folder: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Listener = silent,
+    stop: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Train ``network`` with a new head on a task's train rows, and test it.
+
+    Args:
+        data: all rows of the task.
+        split: positions of train, validation and test rows.
+        backbone: builds the graphs.
+        network: start; changed in place.
+        recipe: how to train.
+        folder: for checkpoints.
+        graph_folder: cache of graphs, or ``None`` for none.
+        device: where to run.
+        resume: continue from the last checkpoint in ``folder``.
+        progress: listener.
+        stop: asked after every batch.
+
+    Raises:
+        InputError: no row is left to train or validate on.
+        TrainingDivergedError, CancelledError: as :func:`moma_app.training.loop.fit`.
+    """
+    used, parts = select_rows(data, split, recipe.max_atoms)
+    train, val, test = parts
+    left_out = len(split.train) + len(split.val) - len(train) - len(val)
+    if left_out:
+        progress(
+            Note(
+                message=f"{left_out} training and validation cells of more than {recipe.max_atoms} atoms left out."
+            )
+        )
+    targets = data.targets[used]
+    graphs = cached_graphs(backbone, data.structures.take(used), graph_folder, progress)
+
+    layers = recipe.layers or backbone.info.default_layers
+    classes = data.spec.n_classes if data.spec.kind == "classification" else None
+    config = recipe.fit if classes is None else recipe.with_fit(loss="cross-entropy").fit
+    torch.manual_seed(config.seed)
+    head_config = HeadConfig(**{**recipe.head.to_dict(), "outputs": classes or 1})
+    head = Head(backbone.feature_width(layers), head_config)
+    model = PropertyModel(network, head, layers, pooling_of(data))
+    scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[train]))
+
+    target_device = pick_device(device)
+    model.to(target_device).eval()
+    head.fit_scaler(apply_in_batches(model.embed, graphs, train, target_device).to(target_device))
+    sampling = inverse_frequencies(targets[train]) if recipe.sampling == "inverse-frequency" else None
+    result = fit(
+        model,
+        FitData(graphs, targets, train, val, sampling),
+        scale,
+        config,
+        folder,
+        device=device,
+        resume=resume,
+        progress=progress,
+        stop=stop,
+    )
+    outputs = apply_in_batches(model.to(target_device), graphs, test, target_device)
+    model.to("cpu")
+    errors: RegressionErrors | ClassificationErrors
+    if classes:
+        predicted = outputs.argmax(1).double().numpy()
+        errors = classification_errors(predicted, targets[test])
+    else:
+        predicted = scale.restore(outputs[:, 0].double()).numpy()
+        errors = regression_errors(predicted, targets[test], scale.mean)
+    return Outcome(
+        model, layers, scale, result, errors, used[test], predicted, rows_train=len(train), rows_val=len(val)
+    )
+
+
+def pooling_of(data: TaskData) -> Pooling:
+    """Return how atoms are pooled: a property that grows with the cell is a sum."""
+    return "sum" if data.spec.extensive else "mean"
+
+
+def select_rows(
+    data: TaskData, split: Split, max_atoms: int | None
+) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Return the rows a fit uses, and where train, validation and test stand among them.
+
+    Raises:
+        InputError: the limit leaves no training or validation row.
+    """
+    n_atoms = data.structures.n_atoms
+    parts = [split.train, split.val, split.test]
+    if max_atoms is not None:
+        parts[:2] = [rows[n_atoms[rows] <= max_atoms] for rows in parts[:2]]
+    for what, rows in zip(("training", "validation"), parts, strict=False):
+        if not len(rows):
+            raise InputError(
+                f"Task {data.spec.name}: no {what} structure has {max_atoms} atoms or fewer."
+                if max_atoms is not None
+                else f"Task {data.spec.name}: split {split.seed} has no {what} rows."
+            )
+    used = np.unique(np.concatenate(parts))
+    train, val, test = (np.searchsorted(used, rows) for rows in parts)
+    return used, (train, val, test)
+
+
+def inverse_frequencies(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sampling probabilities [m] inverse to how common a row's target is (30 bins)."""
+    counts, edges = np.histogram(targets, bins=BINS)
+    bins = np.clip(np.digitize(targets, edges[1:-1]), 0, BINS - 1)
+    weights = 1.0 / np.maximum(counts[bins], 1)
+    result: NDArray[np.float64] = weights / weights.sum()
+    return result
