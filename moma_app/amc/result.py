@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from moma_app.errors import DamagedFileError
 
@@ -80,8 +80,8 @@ class AMCResult:
     train_targets: list[float]
     backbone: str
     fingerprint: str
-    kind: str
-    layers: str
+    kind: Literal["full", "adapter"]
+    layers: Literal["all", "last"]
     skipped: dict[str, str] = field(default_factory=dict)
     made_with: str = ""
 

@@ -82,9 +82,7 @@ class ModuleBars:
         )
 
 
-def sorted_scores(
-    result: AMCResult, by: Literal["weight", "proxy error"] = "weight"
-) -> list[ModuleScore]:
+def sorted_scores(result: AMCResult, by: Literal["weight", "proxy error"] = "weight") -> list[ModuleScore]:
     """Return the modules, best first; equal ones by the other measure, then by name."""
     if by == "weight":
         return sorted(result.modules, key=lambda s: (-s.weight, s.proxy_mae, s.module))
@@ -157,7 +155,7 @@ def is_classification(report: FitReport) -> bool:
 
 def fit_labels(reports: Sequence[FitReport]) -> list[str]:
     """Return a label for each fit, with split or seed where the words alone would not do."""
-    labels = [plain(report.label, 60) for report in reports]
+    labels = [plain(report.label, 60) or "fit" for report in reports]
     for name, values in (("split", [r.split for r in reports]), ("seed", [r.seed for r in reports])):
         if len(set(labels)) < len(labels) and len(set(values)) > 1:
             labels = [f"{label}, {name} {value}" for label, value in zip(labels, values, strict=True)]

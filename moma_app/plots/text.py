@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TEX = re.compile(r"\$\$|\\(?=[\[\]()])")
@@ -57,6 +57,21 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{sign}{mantissa}×10{str(power).translate(_SUPERSCRIPTS)}"
 
 
+def column(values: Sequence[float | None], digits: int = 3) -> list[str]:
+    """Write the numbers of a column with the same decimals, ``digits`` significant ones for the smallest.
+
+    Numbers too far apart for that are written each by itself.
+    """
+    sizes = [abs(value) for value in values if value is not None and math.isfinite(value) and value != 0]
+    if not sizes or min(sizes) < 1e-4 or max(sizes) >= 1e5 or max(sizes) / min(sizes) > 1e3:
+        return [number(value, digits) for value in values]
+    places = max(0, digits - 1 - math.floor(math.log10(min(sizes))))
+    return [
+        "–" if value is None or not math.isfinite(value) else f"{value:.{places}f}".replace("-", "−")
+        for value in values
+    ]
+
+
 def weight_text(weight: float) -> str:
     """Write a composition weight: three decimals, 0 for exactly 0."""
     if weight == 0:
@@ -71,8 +86,10 @@ def signed_percent(value: float) -> str:
 
 
 def with_unit(name: str, unit: str) -> str:
-    """Return ``name (unit)``, or the name alone for a property without unit."""
-    return f"{name} ({unit})" if unit else name
+    """Return ``name (unit)``, ``name [unit]`` for a unit with parentheses, or the name alone."""
+    if not unit:
+        return name
+    return f"{name} [{unit}]" if "(" in unit else f"{name} ({unit})"
 
 
 def seconds_text(seconds: float) -> str:

@@ -157,7 +157,7 @@ def styled(mode: Mode, **extra: dict[str, Any]) -> Callable[[Any, Any], None]:
                 axis.update(**looks.get(name, {}))
         for grids, name in ((figure.xgrid, "XGrid"), (figure.ygrid, "YGrid")):
             for grid in grids:
-                grid.update(**looks["Grid"], **looks.get(name, {}))
+                grid.update(**{**looks["Grid"], **looks.get(name, {})})
         for legend in figure.legend:
             legend.update(**looks["Legend"])
         figure.toolbar.update(autohide=True, logo=None)

@@ -63,7 +63,7 @@ def train_module(
     """
     backbone = get_backbone(backbone_name)
     recipe = recipe.with_fit(trainable=kind)
-    name = name or (data.spec.name if kind == "full" else f"{data.spec.name}-adapter")
+    name = name or module_name(data.spec.name, kind)
     seed_everything(recipe.fit.seed)
     network = backbone.pretrained()
     if kind == "adapter":
@@ -125,6 +125,11 @@ def train_module(
         made_with=f"moma-app {__version__}",
     )
     return Module(card, memory=tensors)
+
+
+def module_name(task: str, kind: str) -> str:
+    """Return the usual name of a task's module."""
+    return task if kind == "full" else f"{task}-{kind}"
 
 
 def target_of(spec: TaskSpec) -> Target:

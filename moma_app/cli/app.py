@@ -1,0 +1,68 @@
+"""The command line's frame: groups of commands, and errors in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+from rich.markup import escape
+
+from moma_app import __version__
+from moma_app.cli import compose, demo, finetune, hub, predict, tasks
+from moma_app.cli.output import err, out
+from moma_app.errors import MomaError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="moma",
+    help="Modular deep learning for material property prediction: compose trained modules for a small dataset.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(hub.app, name="hub")
+app.command("compose")(compose.compose)
+app.command("finetune")(finetune.finetune)
+app.command("predict")(predict.predict)
+app.command("demo")(demo.demo)
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(f"moma-app {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Modular deep learning for material property prediction."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 a problem with the input, 2 wrong usage, 130 interrupted."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except MomaError as exc:
+        err.print(f"[bold red]Error:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        err.print(
+            "Stopped. What was finished is kept; the same command with --resume goes on.", highlight=False
+        )
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `moma tasks list | head` does
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

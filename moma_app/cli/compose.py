@@ -1,0 +1,156 @@
+"""``moma compose``: AMC on a task, and an instant predictor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moma_app.cli import options
+from moma_app.cli.output import number, print_json, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from moma_app.amc.result import AMCResult
+    from moma_app.training.outcome import FitReport
+
+
+def compose(
+    task: Annotated[str, typer.Argument(help="The small task: a name of the catalogue, or your own.")],
+    split: options.SplitSeed = 0,
+    shots: options.Shots = None,
+    seed: options.Seed = 0,
+    k: options.K = 5,
+    temperature: options.Temperature = 0.2,
+    modules: options.Modules = None,
+    kind: options.Kind = "full",
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Modules of this backbone.")] = None,
+    instant: Annotated[
+        bool,
+        typer.Option(
+            "--instant", help="Fit a Gaussian process on the composed module's features and test it."
+        ),
+    ] = False,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="With --instant: use the bare backbone, without modules.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the instant predictor.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write the figures to an HTML file.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write the full result as JSON.")] = None,
+    overwrite: options.Overwrite = False,
+    hub: options.HubPath = None,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the weights of the hub's modules for a task (adaptive module composition)."""
+    from moma_app.amc.compose import compose as run
+    from moma_app.config import get_settings
+    from moma_app.hub import Hub
+    from moma_app.tasks import get_task
+    from moma_app.training.start import Start
+
+    if output is not None and not instant:
+        raise typer.BadParameter("--output is for the predictor that --instant makes.")
+    settings = get_settings()
+    machine = options.use_machine(device)
+    source = get_task(task)
+    report: FitReport | None = None
+    result: AMCResult | None = None
+    with progress_bar(quiet=quiet) as progress:
+        start = None
+        if not (instant and bare):
+            composition = run(
+                source,
+                Hub.open(hub),
+                split,
+                shots=shots,
+                seed=seed,
+                k=k,
+                temperature=temperature,
+                modules=modules,
+                kind=kind,
+                backbone_name=backbone,
+                graph_folder=settings.graph_folder,
+                device=machine,
+                progress=progress,
+            )
+            result = composition.result
+            start = Start.composed(composition)
+        if instant:
+            from moma_app.backbones.registry import get_backbone
+            from moma_app.training.instant import fit_instant
+
+            predictor, report = fit_instant(
+                source,
+                start or Start.bare(get_backbone(backbone or "chgnet")),
+                split,
+                shots=shots,
+                seed=seed,
+                graph_folder=settings.graph_folder,
+                device=machine,
+                progress=progress,
+            )
+            if output is not None:
+                predictor.save(output, overwrite=overwrite)
+    _write(save, plot, result, report)
+    if json:
+        payload = {} if result is None else result.to_dict()
+        print_json({**payload, "instant": None if report is None else report.to_dict()})
+        return
+    if result is not None:
+        show_composition(result)
+    if report is not None:
+        show_instant(report)
+    for what, path in (("Predictor", output), ("Result", save), ("Figures", plot)):
+        if path is not None:
+            say(f"{what}: {path}")
+
+
+def _write(save: Path | None, plot: Path | None, result: AMCResult | None, report: FitReport | None) -> None:
+    from moma_app.files import atomic_write_text
+
+    if save is not None and result is not None:
+        atomic_write_text(save, result.to_json())
+    if plot is not None:
+        from moma_app.plots.report import write_report
+
+        name = report.task if report else result.task if result else ""
+        write_report(plot, title=f"Composition for {name}", result=result, fits=[report] if report else [])
+
+
+def show_composition(result: AMCResult) -> None:
+    """Print the proxy errors and weights."""
+    unit = f" ({result.unit})" if result.unit else ""
+    m = len(result.train_ids)
+    table(
+        f"{result.task}: {result.property}{unit}, {m} training structures, split {result.split} ({result.split_origin})",
+        [
+            ("module", "left"),
+            (f"proxy MAE{unit}", "right"),
+            ("in std", "right"),
+            ("weight", "right"),
+            ("trained on", "left"),
+        ],
+        [
+            (s.module, number(s.proxy_mae), f"{s.proxy_mae_standardised:.3f}", f"{s.weight:.3f}", s.property)
+            for s in sorted(result.modules, key=lambda s: (-s.weight, s.proxy_mae))
+        ],
+    )
+    best = result.best_single
+    say(
+        f"Weighted kNN estimate: RMSE {result.objective**0.5:.3f} std; best single module {best.module} "
+        f"{best.proxy_mse_standardised**0.5:.3f} std. K = {result.k}, T = {result.temperature:g}."
+    )
+
+
+def show_instant(report: FitReport) -> None:
+    """Print the instant predictor's test errors."""
+    m = report.metrics
+    say(
+        f"Instant predictor ({report.label.removeprefix('instant, ')}, {report.config['noise']} noise): test MAE "
+        f"{number(m['mae'])} {report.unit}, MAE/MAD {m['mae'] / m['mad']:.3f}, {m['n']:.0f} structures; "
+        f"90% intervals cover {m['coverage90']:.0%}; {report.seconds:.0f} s."
+    )

@@ -1,0 +1,327 @@
+"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from moma_app.cli import options
+from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
+from moma_app.errors import DamagedFileError, InputError
+
+if TYPE_CHECKING:
+    from moma_app.hub import Card, Hub
+
+app = typer.Typer(help="Modules: what the hub has, train more, share them.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Name of the module.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Names of modules; all by default.")]
+
+
+def _open(where: str | None) -> Hub:
+    from moma_app.hub import Hub
+
+    return Hub.open(where)
+
+
+def _quality(card: Card) -> str:
+    metrics = card.metrics
+    if metrics.test_mae is not None:
+        return f"{number(metrics.test_mae, 3)} {card.target.unit}"
+    return f"accuracy {number(metrics.test_accuracy, 3)}" if metrics.test_accuracy is not None else "–"
+
+
+@app.command("list")
+def list_modules(hub: options.HubPath = None, json: options.Json = False) -> None:
+    """List the modules of the hub."""
+    usable, damaged = _open(hub).check(files=False)
+    for damage in damaged:
+        warn(damage.reason)
+    cards = [module.card for module in usable]
+    if json:
+        print_json([_summary(card) for card in cards])
+        return
+    table(
+        None,
+        [
+            ("module", "left"),
+            ("kind", "left"),
+            ("backbone", "left"),
+            ("train rows", "right"),
+            ("test MAE", "right"),
+            ("MAE/MAD", "right"),
+            ("property", "left"),
+        ],
+        [
+            (
+                c.name,
+                c.kind,
+                c.backbone,
+                f"{c.data.rows_train:,}",
+                _quality(c),
+                number(c.metrics.mae_over_mad, 3),
+                c.target.property,
+            )
+            for c in cards
+        ],
+    )
+
+
+def _summary(card: Card) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "version": card.version,
+        "kind": card.kind,
+        "backbone": card.backbone,
+        "task": card.target.task,
+        "property": card.target.property,
+        "unit": card.target.unit,
+        "rows_train": card.data.rows_train,
+        "test_mae": card.metrics.test_mae,
+        "mae_over_mad": card.metrics.mae_over_mad,
+        "sha256": card.sha256,
+    }
+
+
+@app.command()
+def show(name: Name, hub: options.HubPath = None, json: options.Json = False) -> None:
+    """Show a module's card."""
+    card = _open(hub)[name].card
+    if json:
+        print_json(card.model_dump(mode="json"))
+        return
+    data, metrics, hardware = card.data, card.metrics, card.hardware
+    facts = {
+        "module": f"{card.name} {card.version} ({card.kind})",
+        "predicts": f"{card.target.property} ({card.target.unit})",
+        "backbone": f"{card.backbone} {card.fingerprint}, layers {card.layers}",
+        "trained on": f"{data.rows_train:,} rows of {card.target.task}"
+        + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
+        + f" ({data.source})",
+        "test error": f"{_quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        f"R² {number(metrics.test_r2, 3)}",
+        "recipe": f"{card.recipe.get('name', '?')}, {len(card.curve)} epochs, seed {card.seed}",
+        "licence": card.licence,
+        "citation": card.citation,
+        "file": f"{card.file}, {card.size / 2**20:.2f} MiB, SHA-256 {card.sha256[:16]}…",
+        "made": f"{card.created} with {card.made_with}",
+    }
+    if hardware:
+        memory = f", peak memory {hardware.peak_memory_mb:,.0f} MB" if hardware.peak_memory_mb else ""
+        facts["training"] = (
+            f"{hardware.trainable_parameters:,} of {hardware.total_parameters:,} parameters trainable, "
+            f"{hardware.seconds:,.0f} s on {hardware.device}{memory}"
+        )
+    for key, value in facts.items():
+        say(f"{key:12} {value}")
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="Task to train a module for.")],
+    kind: Annotated[
+        Literal["full", "adapter"], typer.Option("--kind", help="All weights, or adapters.")
+    ] = "full",
+    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")] = "short-cpu",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the module; by default the task's.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option("--backbone", help="Pre-trained backbone to start from.")
+    ] = "chgnet",
+    split: options.SplitSeed = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the recipe's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Upper limit; by default the recipe's.")
+    ] = None,
+    max_atoms: Annotated[
+        int | None, typer.Option("--max-atoms", min=1, help="Leave larger training cells out.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
+    hub: options.HubPath = None,
+    overwrite: options.Overwrite = False,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a module for a task and add it to the hub."""
+    import dataclasses
+
+    from moma_app.config import get_settings
+    from moma_app.hub import Hub
+    from moma_app.tasks import get_task
+    from moma_app.training.recipe import load_recipe
+    from moma_app.training.train_module import module_name, train_module
+
+    settings = get_settings()
+    destination = Hub(Path(hub)) if hub not in (None, "builtin") else Hub(settings.hub_folder)
+    chosen = load_recipe(recipe).with_fit(seed=seed, epochs=epochs)
+    if max_atoms is not None:
+        chosen = dataclasses.replace(chosen, max_atoms=max_atoms)
+    name = name or module_name(task, kind)
+    if name in destination and not overwrite:
+        raise InputError(
+            f"The hub {destination.folders[0]} already has a module {name!r}: give --name or --overwrite."
+        )
+    with progress_bar(quiet=quiet) as progress:
+        source = get_task(task)
+        module = train_module(
+            source.load(progress),
+            source.split(split),
+            chosen,
+            name=name,
+            backbone_name=backbone,
+            kind=kind,
+            checkpoints=settings.home / "checkpoints",
+            graph_folder=settings.graph_folder,
+            device=options.use_machine(device),
+            resume=resume,
+            progress=progress,
+        )
+        stored = destination.add(module, overwrite=overwrite)
+    if json:
+        print_json(_summary(stored.card))
+        return
+    say(
+        f"Module {stored.name}: test error {_quality(stored.card)}, "
+        f"MAE/MAD {number(stored.card.metrics.mae_over_mad, 3)}; added to {destination.folders[0]}."
+    )
+
+
+@app.command()
+def predict(
+    files: options.Files,
+    modules: options.Modules = None,
+    hub: options.HubPath = None,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Predict every module's property for structures."""
+    from moma_app.cli.predict import read_all
+    from moma_app.training.hub_predictions import predict_with_hub
+
+    structures = read_all(files, skip=False)
+    with progress_bar(quiet=quiet) as progress:
+        predictions = predict_with_hub(
+            _open(hub),
+            [s.crystal for s in structures],
+            modules=modules,
+            device=options.use_machine(device),
+            progress=progress,
+        )
+    if json:
+        print_json(
+            [
+                {
+                    "file": s.label,
+                    "module": p.module,
+                    "property": p.property,
+                    "value": float(p.values[i]),
+                    "unit": p.unit,
+                    "test_mae": p.test_mae,
+                }
+                for i, s in enumerate(structures)
+                for p in predictions
+            ]
+        )
+        return
+    for i, structure in enumerate(structures):
+        table(
+            f"{structure.label}" + (f" ({structure.note})" if structure.note else ""),
+            [
+                ("module", "left"),
+                ("value", "right"),
+                ("unit", "left"),
+                ("test MAE", "right"),
+                ("property", "left"),
+            ],
+            [
+                (p.module, number(float(p.values[i])), p.unit, number(p.test_mae, 3), p.property)
+                for p in predictions
+            ],
+        )
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="A module's .safetensors file or card (.json) beside it.")],
+    hub: options.HubPath = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Add a module's file to your hub, checked against its card."""
+    from moma_app.hub.remote import add_file
+
+    stored = add_file(_open(hub), file, overwrite=overwrite)
+    say(f"Added {stored.name}.")
+
+
+@app.command()
+def remove(name: Name, hub: options.HubPath = None) -> None:
+    """Delete a module from your hub."""
+    _open(hub).remove(name)
+    say(f"Removed {name}.")
+
+
+@app.command()
+def verify(hub: options.HubPath = None, json: options.Json = False) -> None:
+    """Compare every module's file with the SHA-256 of its card."""
+    usable, damaged = _open(hub).check()
+    if json:
+        print_json({"sound": [m.name for m in usable], "damaged": {d.name: d.reason for d in damaged}})
+    else:
+        say(f"{len(usable)} module{'s' if len(usable) != 1 else ''} sound.")
+        for damage in damaged:
+            warn(damage.reason)
+    if damaged:
+        raise DamagedFileError(f"{len(damaged)} damaged: {', '.join(d.name for d in damaged)}.")
+
+
+@app.command()
+def export(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="Where the card and the tensor file go.")],
+    hub: options.HubPath = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write one module's card and tensor file into a folder."""
+    from moma_app.hub.remote import export as export_module
+
+    for path in export_module(_open(hub)[name], folder, overwrite=overwrite):
+        say(str(path))
+
+
+@app.command()
+def pull(
+    source: Annotated[str, typer.Argument(help="OWNER/REPOSITORY on Hugging Face, or file:FOLDER.")],
+    names: Names = None,
+    hub: options.HubPath = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Copy modules from elsewhere into your hub, checked first."""
+    from moma_app.hub.remote import pull as pull_modules
+
+    with progress_bar(quiet=quiet) as progress:
+        modules = pull_modules(_open(hub), source, names or None, overwrite=overwrite, progress=progress)
+    if json:
+        print_json([_summary(module.card) for module in modules])
+    else:
+        say(f"Pulled {len(modules)} modules: {', '.join(module.name for module in modules)}.")
+
+
+@app.command()
+def push(
+    target: Annotated[str, typer.Argument(help="OWNER/REPOSITORY on Hugging Face, or file:FOLDER.")],
+    names: Names = None,
+    hub: options.HubPath = None,
+    public: Annotated[bool, typer.Option("--public", help="Create a public repository.")] = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Copy modules of your hub to elsewhere."""
+    from moma_app.hub.remote import push as push_modules
+
+    where = push_modules(_open(hub), target, names or None, overwrite=overwrite, private=not public)
+    say(f"Pushed to {where}.")

@@ -1,0 +1,48 @@
+"""Options that several commands share, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only warnings.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"] | None,
+    typer.Option("--device", help="Where networks run; auto takes a CUDA GPU if there is one."),
+]
+HubPath = Annotated[
+    str | None,
+    typer.Option("--hub", help="A hub's folder, or 'builtin'; by default your hub and the built-in one."),
+]
+SplitSeed = Annotated[
+    int, typer.Option("--split", min=0, help="Seed of the split; 0 to 4 are the published ones.")
+]
+Shots = Annotated[int | None, typer.Option("--shots", min=1, help="Use so many training rows only.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, batches and few-shot rows.")]
+K = Annotated[int, typer.Option("--k", min=1, help="Neighbours of the kNN estimate (Eq. 1).")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", "-T", help="T in exp(cos/T) of the kNN estimate (Eq. 1).")
+]
+Kind = Annotated[Literal["full", "adapter"], typer.Option("--kind", help="Which modules to compose.")]
+Modules = Annotated[
+    list[str] | None, typer.Option("--module", "-m", help="Only this module; can be given several times.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what has the same name.")]
+Files = Annotated[list[Path], typer.Argument(help="CIF, POSCAR, JSON or xyz files, or folders of them.")]
+
+
+def use_machine(device: str | None) -> str:
+    """Set threads from the configuration and return the device's name."""
+    import torch
+
+    from moma_app.config import get_settings
+    from moma_app.runtime import prepare
+
+    settings = get_settings()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    prepare()
+    return device or settings.device

@@ -1,0 +1,159 @@
+"""How the command line talks: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from moma_app.progress import (
+    EpochEnded,
+    Event,
+    FitEnded,
+    Listener,
+    ModuleEncoded,
+    Note,
+    Step,
+    Warned,
+    WeightsSolved,
+)
+
+out = Console(soft_wrap=False)
+err = Console(stderr=True)
+
+
+def print_json(data: Any) -> None:
+    """Write data as JSON; numbers that JSON lacks become null."""
+    sys.stdout.write(json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
+
+
+def table(title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table; a column is its heading and ``left`` or ``right``."""
+    grid = Table(
+        title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for heading, side in columns:
+        grid.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(escape(str(value)) for value in row))
+    out.print(grid)
+
+
+def say(message: str) -> None:
+    """Print one line of text, as it is."""
+    out.print(escape(message), highlight=False)
+
+
+def warn(message: str) -> None:
+    """Print a warning to standard error."""
+    err.print(f"[yellow]Warning:[/] {escape(message)}", highlight=False)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many significant digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}g}"
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[Listener]:
+    """Yield a listener that draws bars on a terminal, and writes plain lines elsewhere."""
+    if quiet:
+        yield _only_warnings
+    elif not err.is_terminal:
+        yield _plain_lines
+    else:
+        bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
+        with bars:
+            yield _Bars(bars)
+
+
+class _Bars:
+    """One bar for each kind of work, made when its first event comes."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.open: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Step(what=what, done=done, total=total):
+                self._show(what, event.fraction, f"{done:,}/{total:,}")
+            case ModuleEncoded(module=module, proxy_mae=error):
+                self._show("modules encoded", event.fraction, f"{module}: proxy MAE {error:.4g}")
+            case EpochEnded(epoch=epoch, epochs=epochs, val_error=error, structures_per_second=rate):
+                self._show(
+                    "training",
+                    event.fraction,
+                    f"epoch {epoch}/{epochs}  val {error:.4g}  {rate:.0f} structures/s",
+                )
+            case FitEnded():
+                self._close("training")
+            case Note(message=message):
+                self.bars.console.print(escape(message), highlight=False)
+            case Warned(message=message):
+                warn(message)
+
+    def _show(self, what: str, fraction: float | None, detail: str) -> None:
+        if what not in self.open:
+            self.open[what] = self.bars.add_task(what, total=1.0, detail="")
+        self.bars.update(self.open[what], completed=fraction or 0.0, detail=escape(detail))
+        if fraction is not None and fraction >= 1:
+            self._close(what)
+
+    def _close(self, what: str) -> None:
+        if what in self.open:
+            self.bars.remove_task(self.open.pop(what))
+
+
+def _only_warnings(event: Event) -> None:
+    if isinstance(event, Warned):
+        warn(event.message)
+
+
+def _plain_lines(event: Event) -> None:
+    match event:
+        case Warned(message=message):
+            warn(message)
+        case Note(message=message):
+            line = message
+        case ModuleEncoded(module=module, index=index, total=total, proxy_mae=error, seconds=seconds):
+            line = f"module {index + 1}/{total} {module}: proxy MAE {error:.4g} ({seconds:.1f} s)"
+        case EpochEnded(epoch=epoch, epochs=epochs, train_error=train, val_error=val, seconds=seconds):
+            line = f"epoch {epoch}/{epochs}: train {train:.4g}, val {val:.4g} ({seconds:.1f} s)"
+        case FitEnded(best_epoch=best, best_val_error=error, reason=reason):
+            line = f"fit ended ({reason}); best epoch {best}, val {error:.4g}"
+        case WeightsSolved(objective=objective):
+            line = f"weights solved, objective {objective:.4g}"
+        case _:
+            return
+    if not isinstance(event, Warned):
+        err.print(escape(line), highlight=False, soft_wrap=True)

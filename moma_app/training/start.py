@@ -1,0 +1,79 @@
+"""What a fit starts from: a composed module, a single module, the bare backbone, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from moma_app.backbones.base import Backbone, Layers, Network
+from moma_app.hub.module import Module, network_from
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from moma_app.amc.compose import Composition
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a fit starts from.
+
+    Attributes:
+        name: ``composed``, ``backbone``, ``scratch`` or a module's name.
+        label: for people.
+        backbone: name in the registry.
+        kind: which parameters ``tensors`` holds.
+        layers: which interaction layers feed the readout.
+        tensors: with prefix; empty for the bare backbone and for scratch.
+        weights: composition weights by module.
+    """
+
+    name: str
+    label: str
+    backbone: str
+    kind: Literal["full", "adapter"]
+    layers: Layers
+    tensors: dict[str, Tensor]
+    weights: dict[str, float]
+
+    @classmethod
+    def bare(cls, backbone: Backbone, *, scratch: bool = False) -> Start:
+        """Start from the pre-trained backbone, or from random weights."""
+        name, label = ("scratch", "from scratch") if scratch else ("backbone", "bare backbone")
+        return cls(name, label, backbone.info.name, "full", backbone.info.default_layers, {}, {})
+
+    @classmethod
+    def module(cls, module: Module) -> Start:
+        """Start from one module of the hub."""
+        card = module.card
+        return cls(
+            module.name,
+            f"module {module.name}",
+            card.backbone,
+            card.kind,
+            card.layers,
+            module.parameters(),
+            {},
+        )
+
+    @classmethod
+    def composed(cls, composition: Composition) -> Start:
+        """Start from the module that AMC composed."""
+        result = composition.result
+        return cls(
+            "composed",
+            "composed module",
+            result.backbone,
+            result.kind,
+            result.layers,
+            composition.tensors,
+            result.weights,
+        )
+
+    def network(self, backbone: Backbone) -> Network:
+        """Return the network to start from; ``scratch`` draws from torch's random state."""
+        if self.name == "scratch":
+            return backbone.network()
+        return network_from(backbone, self.kind, self.tensors) if self.tensors else backbone.pretrained()
