@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from moma_app.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -18,10 +20,13 @@ class Settings(BaseSettings):
     """Where things lie and what they run on.
 
     Every field can be set in the environment with the prefix ``MOMA_``, for example
-    ``MOMA_HOME=/scratch/moma`` or ``MOMA_DATA=/data/one:/data/two``.
+    ``MOMA_HOME=/scratch/moma`` or ``MOMA_DATA=/data/one:/data/two``. An empty variable counts
+    as one that is not set.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MOMA_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MOMA_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     home: Path = Field(
         default_factory=lambda: user_cache_path("moma"),
@@ -75,6 +80,18 @@ def _settings_for(_environment: tuple[tuple[str, str], ...]) -> Settings:
 
 
 def get_settings() -> Settings:
-    """Return the settings of the present environment (read anew when it changes)."""
-    relevant = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("MOMA_")))
-    return _settings_for(relevant)
+    """Return the settings of the present environment (read anew when it changes).
+
+    Raises:
+        InputError: a variable has a value that cannot be used.
+    """
+    homes = ("HOME", "XDG_CACHE_HOME")  # on these the default folder depends
+    relevant = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("MOMA_") or k in homes))
+    try:
+        return _settings_for(relevant)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        variable = "MOMA_" + str(first["loc"][0]).upper()
+        raise InputError(
+            f"The environment variable {variable} cannot be {first['input']!r}: {first['msg']}."
+        ) from exc

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VACUUM = 12.0
 """Vacuum (Å) put around a molecule on each side, so that no image is within any cutoff."""
+HEAVIEST = 118
+"""Atomic number of the last element (Og)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,8 @@ class Crystal:
         A molecule, and an ASE object that is not periodic, is put in a box with vacuum.
 
         Raises:
-            InputError: the object is of another type, disordered, or holds dummy species.
+            InputError: the object is of another type, empty, disordered, holds dummy species, or its
+                periodic cell has no volume.
         """
         if isinstance(obj, cls):
             return obj
@@ -77,10 +80,7 @@ class Crystal:
                 f"Structure {structure.formula} is disordered (sites with partial occupancy): "
                 "order it first, for example with pymatgen's OrderDisorderedStructureTransformation."
             )
-        try:
-            numbers = np.array([site.specie.Z for site in structure], dtype=np.int16)
-        except AttributeError as exc:
-            raise InputError(f"Structure {structure.formula} holds a species that is no element.") from exc
+        numbers = _atomic_numbers([getattr(site.specie, "Z", 0) for site in structure], structure.formula)
         if not hasattr(structure, "lattice"):
             return cls.in_vacuum(numbers, np.asarray(structure.cart_coords, dtype=np.float64))
         return cls(
@@ -91,7 +91,7 @@ class Crystal:
 
     @classmethod
     def _from_ase(cls, atoms: Any) -> Crystal:
-        numbers = np.array(atoms.get_atomic_numbers(), dtype=np.int16)
+        numbers = _atomic_numbers(atoms.get_atomic_numbers(), str(atoms.symbols))
         if not any(atoms.pbc):
             return cls.in_vacuum(numbers, np.asarray(atoms.get_positions(), dtype=np.float64))
         atoms = atoms.copy()
@@ -99,7 +99,11 @@ class Crystal:
             open_axes = [axis for axis in range(3) if not atoms.pbc[axis]]
             atoms.center(vacuum=VACUUM, axis=open_axes)
         cell = np.array(atoms.cell.array, dtype=np.float64)
-        return cls(numbers, cell, np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64))
+        try:
+            frac_coords = np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64)
+        except np.linalg.LinAlgError as exc:
+            raise InputError(f"Structure {atoms.symbols} is periodic, but its cell has no volume.") from exc
+        return cls(numbers, cell, frac_coords)
 
     @classmethod
     def in_vacuum(cls, numbers: NDArray[np.int16], positions: NDArray[np.float64]) -> Crystal:
@@ -107,6 +111,16 @@ class Crystal:
         low, high = positions.min(axis=0), positions.max(axis=0)
         lengths = high - low + 2 * VACUUM
         return cls(numbers, np.diag(lengths), (positions - low + VACUUM) / lengths)
+
+
+def _atomic_numbers(numbers: Iterable[int], formula: str) -> NDArray[np.int16]:
+    """Check atomic numbers; pymatgen gives a hash as that of a dummy species, ASE gives 0."""
+    values = [int(number) for number in numbers]
+    if not values:
+        raise InputError("A structure needs at least one atom.")
+    if not all(1 <= value <= HEAVIEST for value in values):
+        raise InputError(f"Structure {formula} holds a species that is no element.")
+    return np.array(values, dtype=np.int16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +180,15 @@ class StructureSet(Sequence[Crystal]):
         return np.diff(self.ptr)
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> StructureSet:
-        """Return the structures at ``indices``, in that order."""
+        """Return the structures at ``indices``, in that order; negative ones count from the end.
+
+        Raises:
+            IndexError: there is no such structure.
+        """
         chosen = np.asarray(indices, dtype=np.int64)
+        chosen = np.where(chosen < 0, chosen + len(self), chosen)
+        if ((chosen < 0) | (chosen >= len(self))).any():
+            raise IndexError(f"There are {len(self)} structures: an index is outside of them.")
         counts = self.n_atoms[chosen]
         ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         atoms = np.arange(ptr[-1]) + np.repeat(self.ptr[chosen] - ptr[:-1], counts)

@@ -110,7 +110,7 @@ def compose(
         parts = few_shot(parts, shots, seed)
     targets = data.targets[parts.train]
     mean, std = float(targets.mean()), float(targets.std())
-    if std == 0:
+    if targets.min() == targets.max():  # rounding may leave a std that is not quite zero
         raise InputError(
             f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
         )
@@ -219,9 +219,9 @@ def _score_modules(
             skipped[module.name] = str(exc)
             progress(Warned(message=f"Module {module.name} is left out: {exc}"))
             continue
-        if not torch.isfinite(embedding).all():
-            skipped[module.name] = "its embeddings are not finite"
-            progress(Warned(message=f"Module {module.name} is left out: its embeddings are not finite."))
+        if not (torch.isfinite(embedding).all() and embedding.any(dim=1).all()):
+            skipped[module.name] = "its embeddings are not finite, or zero"
+            progress(Warned(message=f"Module {module.name} is left out: {skipped[module.name]}"))
             continue
         predictions = knn_predictions(embedding, targets, k, temperature)
         mae = float(np.abs(predictions - targets).mean())
@@ -246,13 +246,16 @@ def usable_modules(
 ) -> tuple[list[Module], dict[str, str]]:
     """Return the modules to consider, and those left out with the reason.
 
+    Modules that started from other pre-trained weights than most do, or feed other layers to
+    their head, are left out; those of the backbone as it is installed here come first.
+
     Raises:
         InputError: none is left, or the hub mixes backbones and none was named.
         UnknownNameError: a name is not in the hub.
     """
     skipped: dict[str, str] = {}
     candidates: list[Module] = []
-    for name in list(hub) if names is None else names:
+    for name in list(hub) if names is None else dict.fromkeys(names):
         try:
             module = hub[name]
         except DamagedFileError as exc:
@@ -263,12 +266,17 @@ def usable_modules(
                 f"Module {name!r} is of kind {module.card.kind!r}, but {kind!r} modules were asked for: "
                 "kinds cannot be mixed."
             )
-        if module.card.kind == kind and backbone_name in (None, module.card.backbone):
+        if module.card.kind != kind:
+            continue
+        if backbone_name in (None, module.card.backbone):
             candidates.append(module)
+        elif names is not None:
+            skipped[name] = f"its backbone is {module.card.backbone}, not {backbone_name}"
     if not candidates:
         where = ", ".join(str(folder) for folder in hub.folders)
         raise InputError(
             f"The hub ({where}) has no usable module of kind {kind!r}: train or pull some first."
+            + "".join(f" {name} is left out: {reason}" for name, reason in skipped.items())
         )
     shared = {(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates}
     if len({name for name, _, _ in shared}) > 1:
@@ -276,7 +284,8 @@ def usable_modules(
         raise InputError(f"The hub has modules of several backbones ({known}): choose one with --backbone.")
     if len(shared) > 1:  # the same architecture from other weights, or other layers: keep the largest group
         groups = [(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates]
-        main = max(sorted(shared), key=groups.count)
+        own = get_backbone(candidates[0].card.backbone).fingerprint
+        main = max(sorted(shared), key=lambda group: (group[1] == own, groups.count(group)))
         for module, group in zip(candidates, groups, strict=True):
             if group != main:
                 skipped[module.name] = (

@@ -121,8 +121,12 @@ def _unit_rows(embeddings: ArrayLike | Tensor) -> Tensor:
     rows = rows.detach().to(torch.float64)
     if rows.ndim != 2:
         raise InputError(f"Embeddings must be a table [rows, features], not of shape {tuple(rows.shape)}.")
+    if not rows.numel():
+        raise InputError(f"Embeddings must have rows and features, not the shape {tuple(rows.shape)}.")
+    largest = rows.abs().amax(dim=1, keepdim=True)
+    rows = rows / largest  # so that no square overflows or vanishes
     norms = rows.norm(dim=1, keepdim=True)
-    bad = torch.nonzero(~torch.isfinite(norms.squeeze(1)) | (norms.squeeze(1) == 0)).flatten()
+    bad = torch.nonzero(~torch.isfinite(norms.squeeze(1)) | ~torch.isfinite(largest.squeeze(1))).flatten()
     if len(bad):
         raise InputError(
             f"The embedding of row {int(bad[0])} is zero or not finite ({len(bad)} such rows): "

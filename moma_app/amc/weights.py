@@ -9,7 +9,6 @@ modules' errors enters: the time to solve does not depend on the number of rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from moma_app.errors import InputError, MomaError
 
 NEGLIGIBLE = 1e-6
-"""Weights under this are set to zero and the others rescaled."""
+"""Weights under this are set to zero, and the others solved for anew."""
+RIDGE = 1e-12
+"""Added to the diagonal, in units of the best module's error: of equally good weightings take a small one."""
+TOLERANCE = 1e-13
+"""Optimality conditions are met to this, in units of the errors of best and other module."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ def optimize_weights(predictions: ArrayLike, targets: ArrayLike) -> WeightSoluti
         targets: [m].
 
     Returns:
-        The solution. Where several weightings are equally good (two modules that predict the
-        same), the one with the smallest norm is returned, so that equals get equal weights.
+        The solution, which does not depend on the order of the modules. Where several weightings
+        are equally good, it is one of small norm; modules that predict the same get the same
+        weight.
 
     Raises:
         InputError: shapes do not agree, a target is not finite, or no module is usable.
@@ -59,71 +63,95 @@ def optimize_weights(predictions: ArrayLike, targets: ArrayLike) -> WeightSoluti
         )
     if not np.isfinite(values).all():
         raise InputError("The targets hold a value that is not finite.")
-    included = np.asarray(np.isfinite(table).all(axis=0), dtype=bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        included = np.asarray(np.isfinite(np.square(table - values[:, None]).sum(axis=0)), dtype=bool)
     if not included.any():
         raise InputError("No module gives finite predictions for this task.")
-    errors = table[:, included] - values[:, None]
+    # Sorted and without repetitions, modules give the same result in whatever order they come.
+    columns, owner, copies = np.unique(
+        table[:, included], axis=1, return_inverse=True, return_counts=True
+    )
+    errors = columns - values[:, None]
     gram = errors.T @ errors / len(values)
-    best, status = minimize_on_simplex(gram)
+    kept = np.arange(len(gram))
+    while True:  # what a negligible module did, for which it was far off elsewhere, others must do
+        best, status = minimize_on_simplex(gram[np.ix_(kept, kept)])
+        shares = best / copies[kept]
+        dropped = (shares > 0) & (shares < min(NEGLIGIBLE, shares.max()))
+        if not dropped.any():
+            break
+        kept = kept[~dropped]
+    share_of_column = np.zeros(len(gram))
+    share_of_column[kept] = shares
     weights = np.zeros(table.shape[1])
-    weights[included] = best
-    residual = table[:, included] @ best - values
+    weights[included] = share_of_column[owner.reshape(-1)]
+    residual = table[:, included] @ weights[included] - values
     return WeightSolution(weights, float(np.mean(residual**2)), status, included)
 
 
 def minimize_on_simplex(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
     """Minimise wᵀ G w over the simplex for a positive semi-definite G [N, N].
 
-    cvxpy finds which modules carry weight; on those, the optimality conditions are linear and
-    are solved directly, which takes the weights from the solver's tolerance to rounding error.
+    The direction of the minimum is that of the u >= 0 which minimises uᵀ G u + c (sum(u) - 1)²,
+    whatever c > 0 is. That problem has no constraint but u >= 0, and an active-set method
+    (Lawson and Hanson, Solving Least Squares Problems, chapter 23) finds the modules that carry
+    weight, and their weights to rounding error, in finitely many steps.
 
     Returns:
         The weights, float64 [N], and the solver's status.
 
     Raises:
-        MomaError: the solver failed.
+        MomaError: no solution was found.
     """
-    import cvxpy as cp
-
-    n = len(gram)
-    if n == 1:
-        return np.ones(1), "optimal"
-    scale = float(np.trace(gram)) / n
-    if scale == 0:  # every module is perfect
-        return np.full(n, 1 / n), "optimal"
-    scaled = (gram + gram.T) / (2 * scale)
-    variable = cp.Variable(n, nonneg=True)
-    problem = cp.Problem(cp.Minimize(cp.quad_form(variable, cp.psd_wrap(scaled))), [cp.sum(variable) == 1])
-    tight: dict[str, Any] = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
-    try:
-        problem.solve(solver=cp.CLARABEL, **tight)
-    except cp.SolverError as exc:
-        raise MomaError(f"The weights could not be found: the solver failed ({exc}).") from exc
-    if variable.value is None:
-        raise MomaError(f"The weights could not be found: the solver says {problem.status!r}.")
-    weights = _normalise(np.asarray(variable.value))
-    return _polish(scaled, weights), str(problem.status)
+    errors = np.diag(gram)
+    best = float(errors.min())
+    if best <= 0:  # a perfect module needs no other
+        perfect = errors <= 0
+        return perfect / perfect.sum(), "optimal"
+    hessian = (gram + gram.T) / (2 * best) + 1.0 + RIDGE * np.eye(len(gram))
+    scale = 1 / np.sqrt(np.diag(hessian))  # a module with huge errors must not drown the others
+    hessian *= np.outer(scale, scale)
+    np.fill_diagonal(hessian, 1.0 + RIDGE / 100)  # never quite singular, whatever the scales are
+    weights = scale * _minimize_nonnegative(hessian, scale)
+    result: NDArray[np.float64] = weights / weights.sum()
+    return result, "optimal"
 
 
-def _normalise(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = np.where(weights < NEGLIGIBLE, 0.0, weights)
-    result: NDArray[np.float64] = kept / kept.sum()
-    return result
+def _minimize_nonnegative(hessian: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise uᵀHu/2 - cᵀu over u >= 0, for a positive definite H [N, N] with a diagonal of ones."""
+    n = len(linear)
+    solution = np.zeros(n)
+    free = np.zeros(n, dtype=bool)
+    for _ in range(100 + 10 * n):
+        descent = linear - hessian @ solution
+        descent[free] = 0.0
+        while True:  # let that variable grow which helps most
+            entering = int(np.argmax(descent))
+            if descent[entering] <= TOLERANCE:
+                return solution
+            free[entering] = True
+            trial = _solve_free(hessian, linear, free)
+            if trial[entering] > 0:
+                break
+            free[entering] = False  # its gain was a rounding error
+            descent[entering] = 0.0
+        while (trial[free] <= 0).any():  # go towards the trial until a variable becomes zero
+            blocking = free & (trial <= 0)
+            steps = np.full(n, np.inf)
+            steps[blocking] = solution[blocking] / (solution[blocking] - trial[blocking])
+            first = int(np.argmin(steps))
+            solution += steps[first] * (trial - solution)
+            solution[first] = 0.0
+            free &= solution > 0
+            solution[~free] = 0.0
+            trial = _solve_free(hessian, linear, free)
+        solution = trial
+    raise MomaError("The weights could not be found: the solver does not converge on these predictions.")
 
 
-def _polish(gram: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solve the optimality conditions on the support of ``weights``; keep the result if it is better."""
-    support = np.flatnonzero(weights)
-    k = len(support)
-    system = np.ones((k + 1, k + 1))
-    system[:k, :k] = 2 * gram[np.ix_(support, support)]
-    system[k, k] = 0.0
-    right = np.zeros(k + 1)
-    right[k] = 1.0
-    exact = np.linalg.lstsq(system, right, rcond=None)[0][:k]
-    if not np.isfinite(exact).all() or (exact < 0).any() or exact.sum() <= 0:
-        return weights
-    polished = np.zeros_like(weights)
-    polished[support] = exact / exact.sum()
-    polished = _normalise(polished)
-    return polished if polished @ gram @ polished <= weights @ gram @ weights + 1e-14 else weights
+def _solve_free(
+    hessian: NDArray[np.float64], linear: NDArray[np.float64], free: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    solution = np.zeros(len(linear))
+    solution[free] = np.linalg.solve(hessian[np.ix_(free, free)], linear[free])
+    return solution

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moma_app.cli import options
-from moma_app.cli.output import number, print_json, progress_bar, say, table
+from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table
 
 if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult
@@ -151,6 +151,6 @@ def show_instant(report: FitReport) -> None:
     m = report.metrics
     say(
         f"Instant predictor ({report.label.removeprefix('instant, ')}, {report.config['noise']} noise): test MAE "
-        f"{number(m['mae'])} {report.unit}, MAE/MAD {m['mae'] / m['mad']:.3f}, {m['n']:.0f} structures; "
+        f"{quantity(m['mae'], report.unit)}, MAE/MAD {m['mae'] / m['mad']:.3f}, {m['n']:.0f} structures; "
         f"90% intervals cover {m['coverage90']:.0%}; {report.seconds:.0f} s."
     )

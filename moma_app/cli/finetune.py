@@ -9,7 +9,7 @@ import typer
 
 from moma_app.cli import options
 from moma_app.cli.compose import show_composition
-from moma_app.cli.output import number, print_json, progress_bar, say
+from moma_app.cli.output import number, print_json, progress_bar, quantity, say
 
 if TYPE_CHECKING:
     from moma_app.training.outcome import FitReport
@@ -134,7 +134,7 @@ def show_fit(fit: FitReport) -> None:
     m = fit.metrics
     epochs = len(fit.curve.epoch) if fit.curve else 0
     if "mae" in m:
-        error = f"test MAE {number(m['mae'])} {fit.unit}, MAE/MAD {m['mae'] / m['mad']:.3f}, R² {number(m.get('r2'), 3)}"
+        error = f"test MAE {quantity(m['mae'], fit.unit)}, MAE/MAD {m['mae'] / m['mad']:.3f}, R² {number(m.get('r2'), 3)}"
     else:
         error = f"test accuracy {m['accuracy']:.3f}, macro F1 {m['macro_f1']:.3f}"
     say(

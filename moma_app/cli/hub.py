@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from moma_app.cli import options
-from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
+from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table, warn
 from moma_app.errors import DamagedFileError, InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _open(where: str | None) -> Hub:
 def _quality(card: Card) -> str:
     metrics = card.metrics
     if metrics.test_mae is not None:
-        return f"{number(metrics.test_mae, 3)} {card.target.unit}"
+        return quantity(metrics.test_mae, card.target.unit, 3)
     return f"accuracy {number(metrics.test_accuracy, 3)}" if metrics.test_accuracy is not None else "–"
 
 

@@ -26,7 +26,12 @@ from moma_app.progress import (
     WeightsSolved,
 )
 
-out = Console(soft_wrap=False)
+WIDE = 200
+"""Columns where there is no terminal to fit into: a pipe, a log."""
+
+out = Console()
+if not out.is_terminal:
+    out.width = WIDE
 err = Console(stderr=True)
 
 
@@ -50,8 +55,14 @@ def table(title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[
     grid = Table(
         title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
-    for heading, side in columns:
-        grid.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for position, (heading, side) in enumerate(columns):
+        last = position == len(columns) - 1
+        grid.add_column(
+            heading,
+            justify="right" if side == "right" else "left",
+            no_wrap=not last,
+            overflow="fold" if last else "ellipsis",
+        )
     for row in rows:
         grid.add_row(*(escape(str(value)) for value in row))
     out.print(grid)
@@ -59,7 +70,7 @@ def table(title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[
 
 def say(message: str) -> None:
     """Print one line of text, as it is."""
-    out.print(escape(message), highlight=False)
+    out.print(escape(message), highlight=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
@@ -72,6 +83,11 @@ def number(value: float | None, digits: int = 4) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}g}"
+
+
+def quantity(value: float | None, unit: str, digits: int = 4) -> str:
+    """Write a number with its unit, if it has one."""
+    return f"{number(value, digits)} {unit}".rstrip()
 
 
 @contextmanager

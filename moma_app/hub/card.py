@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from moma_app.errors import DamagedFileError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,149}")
+"""A tensor file's name is the module's name and 25 characters."""
 
 
 class _Strict(BaseModel):
@@ -125,9 +128,21 @@ class Card(_Strict):
     @field_validator("file")
     @classmethod
     def _plain_file_name(cls, value: str) -> str:
-        if value and (not NAME_PATTERN.fullmatch(value.removesuffix(".safetensors")) or ".." in value):
+        if value and (not FILE_PATTERN.fullmatch(value) or ".." in value):
             raise ValueError("the tensor file must lie beside the card")
         return value
+
+
+def read_card(path: Path) -> Card:
+    """Read a card from its file.
+
+    Raises:
+        DamagedFileError: as :func:`parse_card`, or the file cannot be read as UTF-8 text.
+    """
+    try:
+        return parse_card(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise DamagedFileError(f"The card {path} cannot be read ({exc}).") from exc
 
 
 def parse_card(text: str, where: str) -> Card:

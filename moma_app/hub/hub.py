@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.files import lock_for
-from moma_app.hub.card import Card, parse_card
+from moma_app.hub.card import Card, read_card
 from moma_app.hub.module import HASH_GLOB, Module
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -20,6 +23,12 @@ class Damage:
 
     name: str
     reason: str
+
+
+class UnknownModuleError(UnknownNameError, KeyError):
+    """A name that is in no folder of the hub; a ``KeyError`` too, as of any mapping."""
+
+    __str__ = Exception.__str__
 
 
 class Hub(Mapping[str, Module]):
@@ -74,14 +83,14 @@ class Hub(Mapping[str, Module]):
         """Return a module; its file is not read yet.
 
         Raises:
-            UnknownNameError: no module of that name.
+            UnknownModuleError: no module of that name.
             DamagedFileError: its card cannot be read.
         """
         paths = self._card_paths()
         if name not in paths:
-            raise UnknownNameError("module", name, paths, hint="See moma hub list.")
+            raise UnknownModuleError("module", name, paths, hint="See moma hub list.")
         path = paths[name]
-        card = parse_card(path.read_text(encoding="utf-8"), str(path))
+        card = read_card(path)
         if card.name != name:
             raise DamagedFileError(f"The card {path} is that of {card.name!r}: its file was renamed.")
         return Module(card, path.parent / card.file)
@@ -103,54 +112,68 @@ class Hub(Mapping[str, Module]):
         usable, damaged = [], []
         for name in self:
             try:
-                module = self[name]
-                if files:
-                    module.verify()
+                usable.append(self._verified(name) if files else self[name])
             except DamagedFileError as exc:
                 damaged.append(Damage(name, str(exc)))
-            else:
-                usable.append(module)
+            except UnknownModuleError:  # removed by another process since it was listed
+                continue
         return usable, damaged
+
+    def _verified(self, name: str) -> Module:
+        module = self[name]
+        try:
+            module.verify()
+        except DamagedFileError:
+            newer = self[name]
+            if newer.card == module.card:
+                raise
+            newer.verify()  # another process replaced the module since its card was read
+            return newer
+        return module
 
     def add(self, module: Module, *, overwrite: bool = False) -> Module:
         """Publish a module in the hub's first folder, atomically.
 
         Raises:
             InputError: the name is taken and ``overwrite`` is off, or the folder is not writable.
+            DamagedFileError: the module's own file does not agree with its card.
         """
-        folder = self.folders[0]
-        if not overwrite and (folder / f"{module.name}.json").exists():
-            raise InputError(
-                f"The hub {folder} already has a module {module.name!r}: give another name, or allow overwriting."
-            )
-        try:
-            return module.save(folder)
-        except PermissionError as exc:
-            raise InputError(f"The hub {folder} cannot be written to ({exc.strerror}).") from exc
+        with self._writing() as folder:
+            return module.save(folder, overwrite=overwrite)
 
     def remove(self, name: str) -> None:
         """Delete a module from the hub's first folder.
 
         Raises:
-            UnknownNameError: no module of that name.
+            UnknownModuleError: no module of that name.
             InputError: the module lies in another, read-only folder of the hub.
         """
         paths = self._card_paths()
         if name not in paths:
-            raise UnknownNameError("module", name, paths)
+            raise UnknownModuleError("module", name, paths)
         path = paths[name]
         if path.parent != self.folders[0]:
             raise InputError(f"Module {name!r} belongs to {path.parent}, which is read only here.")
-        with lock_for(path):
+        with self._writing(), lock_for(path):
             path.unlink(missing_ok=True)  # without its card the module is gone, whatever happens next
             for tensors in path.parent.glob(f"{name}-{HASH_GLOB}.safetensors"):
                 tensors.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Path]:
+        folder = self.folders[0]
+        try:
+            yield folder
+        except (OSError, SafetensorError) as exc:  # SafetensorError: the disk is full, for one
+            raise InputError(
+                f"The hub {folder} cannot be written to ({getattr(exc, 'strerror', None) or exc})."
+            ) from exc
 
     def select(self, names: list[str] | None = None, kind: str | None = None) -> list[Module]:
         """Return modules by name (all by default) and kind, damaged ones included in an error.
 
         Raises:
-            UnknownNameError: a name is not in the hub.
+            UnknownModuleError: a name is not in the hub.
             DamagedFileError: a named module cannot be read.
         """
         if names is not None:
@@ -170,8 +193,8 @@ def read_module_file(path: Path) -> Module:
     card_path = path if path.suffix == ".json" else _card_beside(path)
     if not card_path.is_file():
         raise InputError(f"{path} has no card: expected the file {card_path.name} beside it.")
-    card = parse_card(card_path.read_text(encoding="utf-8"), str(card_path))
-    module = Module(card, card_path.parent / card.file)
+    card = read_card(card_path)
+    module = Module(card, card_path.parent / card.file if path == card_path else path)
     module.verify()
     return module
 

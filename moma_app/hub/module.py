@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,11 +17,9 @@ from torch import Tensor
 
 from moma_app.backbones.adapters import attach_adapters
 from moma_app.backbones.base import Backbone, Network
-from moma_app.errors import DamagedFileError, IncompatibleError
+from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
-
-if TYPE_CHECKING:
-    from moma_app.hub.card import Card
+from moma_app.hub.card import Card, parse_card
 
 HEAD = "head."
 HASH_GLOB = "[0-9a-f]" * 12
@@ -116,7 +113,7 @@ class Module:
         """Compare the file with the card's size and SHA-256.
 
         Raises:
-            DamagedFileError: they differ, or the file is missing.
+            DamagedFileError: they differ, or the file is missing or no safetensors file.
         """
         if self.path is None:
             return
@@ -133,25 +130,39 @@ class Module:
                 f"Module {self.name!r}: the content of {self.path} does not agree with the SHA-256 of its card: "
                 "fetch or train it again."
             )
+        with _open(self.path):  # what has the right hash can still be no safetensors file
+            pass
 
-    def save(self, folder: Path) -> Module:
+    def save(self, folder: Path, *, overwrite: bool = True) -> Module:
         """Publish the module in a folder and return the stored one.
 
         The tensor file is written first, under a name that contains its hash; replacing the
         card is the one step that publishes it. A reader sees the old module or the new one.
+
+        Raises:
+            InputError: the folder has a module of that name, and ``overwrite`` is off.
+            DamagedFileError: this module's own file does not agree with its card, or its card
+                could not be read again once written (a number in it is not finite).
         """
+        self.verify()
         tensors = {name: tensor.contiguous() for name, tensor in self.iter_tensors()}
         card_path = folder / f"{self.name}.json"
         folder.mkdir(parents=True, exist_ok=True)
         with lock_for(card_path), temporary_file(folder, self.name) as temporary:
+            if not overwrite and card_path.exists():
+                raise InputError(
+                    f"The hub {folder} already has a module {self.name!r}: give another name, or allow overwriting."
+                )
             save_file(tensors, temporary, metadata={"format": "pt"})
             digest = sha256_of_file(temporary)
             target = folder / f"{self.name}-{digest[:12]}.safetensors"
             card = self.card.model_copy(
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
             )
+            text = card.model_dump_json(indent=1) + "\n"
+            parse_card(text, str(card_path))
             publish(temporary, target)
-            atomic_write_text(card_path, card.model_dump_json(indent=1) + "\n")
+            atomic_write_text(card_path, text)
             for old in folder.glob(f"{self.name}-{HASH_GLOB}.safetensors"):
                 if old != target:
                     old.unlink()

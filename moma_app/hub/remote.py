@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from moma_app.errors import DataNotFoundError, InputError
 from moma_app.hub.hub import Hub, read_module_file
@@ -74,10 +74,8 @@ def push(
     modules = [hub[name] for name in wanted]
     for module in modules:
         module.verify()
-    if target.startswith("file:") or Path(target).is_dir():
-        folder = _local_folder(target, must_exist=False)
-        assert folder is not None
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = _local_folder(target, must_exist=False)
+    if folder is not None:
         destination = Hub(folder)
         for module in modules:
             destination.add(module, overwrite=overwrite)
@@ -94,8 +92,11 @@ def export(module: Module, folder: Path, *, overwrite: bool = False) -> list[Pat
 
 def _local_folder(source: str, *, must_exist: bool = True) -> Path | None:
     if source.startswith("file:"):
-        parsed = urlparse(source)
-        folder = Path(unquote(parsed.path or source.removeprefix("file:")))
+        address = source.removeprefix("file:")
+        path = address[2:].removeprefix("localhost") if address.startswith("//") else address
+        if not path or (path != address and not path.startswith("/")):
+            raise InputError(f"{source!r} names no folder of this machine: write file:FOLDER.")
+        folder = Path(unquote(path)).expanduser()
     elif Path(source).expanduser().is_dir():
         folder = Path(source).expanduser()
     else:
@@ -114,13 +115,12 @@ def _check_repository_name(repository: str) -> None:
 
 def _download(repository: str, names: list[str] | None, scratch: Path) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     _check_repository_name(repository)
     patterns = ALLOWED if names is None else [p for n in names for p in (f"{n}.json", f"{n}-*.safetensors")]
     try:
         return Path(snapshot_download(repository, local_dir=scratch / "hub", allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
+    except Exception as exc:  # of the HTTP library too, which is another in each huggingface_hub
         raise DataNotFoundError(
             f"The Hugging Face repository {repository} could not be fetched ({type(exc).__name__}): "
             "check the name, the connection, and for a private one run hf auth login."
@@ -129,7 +129,6 @@ def _download(repository: str, names: list[str] | None, scratch: Path) -> Path:
 
 def _upload(modules: list[Module], repository: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     _check_repository_name(repository)
     with tempfile.TemporaryDirectory() as scratch:
@@ -145,7 +144,7 @@ def _upload(modules: list[Module], repository: str, *, private: bool) -> str:
                 allow_patterns=ALLOWED,
                 commit_message=f"Add {len(modules)} MoMa modules",
             )
-        except (HfHubHTTPError, OSError, ValueError) as exc:
+        except Exception as exc:  # of the HTTP library too, which is another in each huggingface_hub
             raise DataNotFoundError(
                 f"The Hugging Face repository {repository} could not be written ({type(exc).__name__}): "
                 "check the name, the connection and your token (hf auth login)."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moma_app.plots.payloads import fit_labels, is_classification
 from moma_app.plots.text import count, number, plain, signed_percent
@@ -98,10 +99,9 @@ def sentences(comparison: Comparison) -> str:
     """Say what the comparison shows, and what it does not."""
     c = comparison
     what = "share of wrong classes" if c.classes else "test MAE"
-    rows = count(c.n, "test structure")
     said = (
-        f"The {what} on {rows} is {_value(c, c.error)} starting from the {c.label} and "
-        f"{_value(c, c.baseline_error)} starting from the {c.baseline_label}"
+        f"The {what} on {count(c.n, 'structure')} is {_value(c, c.error)} ({c.label}) "
+        f"against {_value(c, c.baseline_error)} ({c.baseline_label})"
     )
     if not math.isfinite(c.difference):
         return f"{said}; the two cannot be compared."
@@ -115,12 +115,11 @@ def sentences(comparison: Comparison) -> str:
     paired = f"{number(abs(c.difference), 2)} ± {number(c.standard_error, 2)} {c.unit}".rstrip()
     if c.within_noise:
         return (
-            f"{said}, which is within the noise: the difference between the same rows is {paired} "
-            "(± standard error), so this test cannot tell the two apart."
+            f"{said}, which is within the noise: the difference row by row is {paired} "
+            "(mean ± standard error), so this test cannot tell the two apart."
         )
     return (
-        f"{said}. The difference between the same rows is {paired} (± standard error), "
-        "for one split and one seed."
+        f"{said}. The difference row by row is {paired} (mean ± standard error), for one split and one seed."
     )
 
 
@@ -158,8 +157,10 @@ def _error(fit: FitReport) -> float:
     return float(errors.mean()) if len(errors) else math.nan
 
 
-def _row_errors(fit: FitReport) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    predicted, targets = np.asarray(fit.predicted, dtype=float), np.asarray(fit.targets, dtype=float)
+def _row_errors(fit: FitReport) -> NDArray[np.float64]:
+    predicted = np.asarray(fit.predicted, dtype=np.float64)
+    targets = np.asarray(fit.targets, dtype=np.float64)
     if is_classification(fit):
-        return (predicted.round() != targets.round()).astype(np.float64)
-    return np.abs(predicted - targets)
+        return np.not_equal(predicted.round(), targets.round()).astype(np.float64)
+    errors: NDArray[np.float64] = np.abs(predicted - targets)
+    return errors

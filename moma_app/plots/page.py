@@ -188,13 +188,16 @@ caption { text-align: left; padding-bottom: 6px; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { color: var(--muted); font-weight: 600; vertical-align: bottom; }
 td:last-child, th:last-child { padding-right: 4px; }
-.number { text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { min-width: 9em; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
 .used { font-weight: 600; }
-.figure { margin: 16px 0; min-width: 0; }
+.figure { margin: 16px 0; min-width: 0; overflow-x: auto; overflow-y: hidden; }
 .figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px 24px; align-items: start; }
 .figures .figure { margin: 8px 0; }
-.equations { margin: 16px 0; padding: 4px 0; overflow-x: auto; }
-.equations math { font-size: 18px; margin: 12px 0; }
+.equations { display: flex; flex-direction: column; align-items: flex-start; margin: 12px 0; padding: 0 0 4px 24px;
+  overflow-x: auto; }
+.equations math { font-size: 18px; margin: 8px 0; }
 dl { display: grid; grid-template-columns: minmax(140px, max-content) minmax(0, 1fr); gap: 6px 24px;
   margin: 12px 0; font-size: 14px; }
 dt { color: var(--muted); }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult, ModuleScore
     from moma_app.training.outcome import FitReport
 
+Order = Literal["weight", "proxy error"]
 TOP = 30
 """Modules that a bar chart shows at most."""
 LABEL_LENGTH = 32
@@ -51,13 +52,15 @@ class ModuleBars:
 
     Attributes:
         bars: the modules shown.
-        property, unit: the downstream task's.
+        by: what they are sorted by.
+        quantity, unit: the downstream task's property.
         n_modules: all modules of the composition.
         n_hidden_weighted, hidden_weight: modules not shown that have a weight, and their sum.
     """
 
     bars: list[ModuleBar]
-    property: str
+    by: Order
+    quantity: str
     unit: str
     n_modules: int
     n_hidden_weighted: int
@@ -73,25 +76,25 @@ class ModuleBars:
         """What is not shown, in words; empty if everything is."""
         if not self.n_hidden:
             return ""
+        more = count(self.n_hidden, "more module")
+        if self.by == "proxy error":
+            return f"{more} with higher errors not shown"
         if not self.n_hidden_weighted:
-            return f"{count(self.n_hidden, 'more module')} with weight 0 not shown"
+            return f"{more} with weight 0 not shown"
         return (
-            f"{count(self.n_hidden, 'more module')} not shown: "
-            f"{self.n_hidden - self.n_hidden_weighted:,} with weight 0, "
+            f"{more} not shown: {self.n_hidden - self.n_hidden_weighted:,} with weight 0, "
             f"{self.n_hidden_weighted:,} with {self.hidden_weight:.2g} together"
         )
 
 
-def sorted_scores(result: AMCResult, by: Literal["weight", "proxy error"] = "weight") -> list[ModuleScore]:
+def sorted_scores(result: AMCResult, by: Order = "weight") -> list[ModuleScore]:
     """Return the modules, best first; equal ones by the other measure, then by name."""
     if by == "weight":
         return sorted(result.modules, key=lambda s: (-s.weight, s.proxy_mae, s.module))
     return sorted(result.modules, key=lambda s: (s.proxy_mae, -s.weight, s.module))
 
 
-def module_bars(
-    result: AMCResult, by: Literal["weight", "proxy error"] = "weight", top: int = TOP
-) -> ModuleBars:
+def module_bars(result: AMCResult, by: Order = "weight", top: int = TOP) -> ModuleBars:
     """Return the first ``top`` modules of a composition, best first.
 
     Raises:
@@ -114,7 +117,8 @@ def module_bars(
             )
             for label, score in zip(labels, shown, strict=True)
         ],
-        property=plain(result.property),
+        by=by,
+        quantity=plain(result.property),
         unit=plain(result.unit),
         n_modules=len(scores),
         n_hidden_weighted=sum(score.weight > 0 for score in hidden),
@@ -140,11 +144,13 @@ class Curves:
     Attributes:
         series: the fits that have a curve.
         error: what the curves show, with unit.
+        unit: of the errors.
         log: whether a logarithmic axis is called for.
     """
 
     series: list[CurveSeries]
     error: str
+    unit: str
     log: bool
 
 
@@ -180,10 +186,11 @@ def curves(reports: Sequence[FitReport]) -> Curves:
     if not series:
         raise InputError("None of the fits has a learning curve.")
     first = next(report for report in reports if report.curve is not None and report.curve.epoch)
-    error = "Log loss" if is_classification(first) else plain(with_unit("MAE", first.unit))
+    unit = "" if is_classification(first) else plain(first.unit)
+    error = "Log loss" if is_classification(first) else with_unit("MAE", unit)
     values = finite(value for line in series for value in (*line.train, *line.validation))
     log = bool(values) and min(values) > 0 and max(values) > LOG_RATIO * min(values)
-    return Curves(series, error, log)
+    return Curves(series, error, unit, log)
 
 
 @dataclass(frozen=True)
@@ -208,12 +215,12 @@ class Parity:
 
     Attributes:
         series: one for each fit.
-        property, unit: of both axes.
+        quantity, unit: of both axes.
         limits: of both axes, so that the diagonal is where a prediction is right.
     """
 
     series: list[ParitySeries]
-    property: str
+    quantity: str
     unit: str
     limits: tuple[float, float] = field(default=(0.0, 1.0))
 
@@ -241,7 +248,7 @@ def parity_values(reports: Sequence[FitReport], most: int | None = 5000) -> Pari
             report.targets,
             report.predicted,
             report.std,
-            most,
+            most=most,
             mae=report.metrics.get("mae"),
         )
         for label, report in zip(fit_labels(reports), reports, strict=True)
@@ -264,7 +271,7 @@ def knn_values(result: AMCResult, module: str, most: int | None = 5000) -> Parit
                     result.train_targets,
                     score.predictions,
                     None,
-                    most,
+                    most=most,
                     mae=score.proxy_mae,
                 )
             ]
@@ -278,8 +285,8 @@ def _parity_series(
     true: Sequence[float],
     predicted: Sequence[float],
     std: Sequence[float] | None,
-    most: int | None,
     *,
+    most: int | None,
     mae: float | None,
 ) -> ParitySeries:
     if not len(ids) == len(true) == len(predicted):
@@ -288,10 +295,10 @@ def _parity_series(
         )
     if mae is None:
         mae = float(np.abs(np.asarray(predicted) - np.asarray(true)).mean()) if len(true) else math.nan
-    rows = np.arange(len(ids))
+    rows = list(range(len(ids)))
     if most is not None and len(rows) > most:
         by_target = np.argsort(np.asarray(true), kind="stable")
-        rows = np.sort(by_target[np.linspace(0, len(rows) - 1, most).round().astype(int)])
+        rows = sorted(by_target[np.linspace(0, len(rows) - 1, most).round().astype(int)].tolist())
     return ParitySeries(
         label=label,
         ids=[plain(ids[i], 80) for i in rows],
@@ -319,14 +326,14 @@ class Confusion:
 
     Attributes:
         label: the fit.
-        property: what the classes are of.
+        quantity: what the classes are of.
         classes: class indices that occur.
         counts: [true][predicted].
         accuracy: share of right predictions.
     """
 
     label: str
-    property: str
+    quantity: str
     classes: list[int]
     counts: list[list[int]]
     accuracy: float

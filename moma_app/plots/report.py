@@ -11,14 +11,16 @@ import moma_app
 from moma_app.plots import comparison, figures, payloads
 from moma_app.plots.markup import Child, Markup, element, fold, join, table
 from moma_app.plots.page import Figure, write_page
-from moma_app.plots.text import column, count, number, seconds_text, weight_text, with_unit
+from moma_app.plots.text import column, count, number, seconds_text, weight_text, with_unit, with_unit_after
 
 if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult, ModuleScore
     from moma_app.training.outcome import FitReport
 
-MOST_POINTS = 20_000
+MOST_POINTS = 15_000
 """Points of all parity plots together, so that the file stays below some 5 MB."""
+TABLE_ROWS = 10
+"""Modules without weight that the table shows before the fold."""
 HASH_LENGTH = 12
 
 
@@ -80,7 +82,7 @@ def _summary(result: AMCResult | None, fits: Sequence[FitReport]) -> Markup:
         text = (
             f"AMC gives weight to {used:,} of {count(len(result.modules), 'module')} from "
             f"{count(len(result.train_ids), 'training structure')}; the lowest proxy error is "
-            f"{figures.with_unit_after(best.proxy_mae, result.unit)}, of {best.module}."
+            f"{with_unit_after(best.proxy_mae, result.unit)}, of {best.module}."
         )
     else:
         return Markup()
@@ -95,7 +97,8 @@ def _composition(result: AMCResult, drawn: dict[str, Figure]) -> Markup:
     if result.modules:
         drawn["weights"] = Figure(figures.weight_bars(result), figures.weight_bars(result, mode="dark"))
         scores = payloads.sorted_scores(result)
-        shown, rest = scores[: payloads.TOP], scores[payloads.TOP :]
+        n_shown = max(TABLE_ROWS, min(payloads.TOP, sum(score.weight > 0 for score in scores)))
+        shown, rest = scores[:n_shown], scores[n_shown:]
         parts += [element("div", id="weights", class_="figure"), _modules_table(shown, result)]
         if rest:
             parts.append(fold(count(len(rest), "more module"), _modules_table(rest, result)))
@@ -221,7 +224,7 @@ def _fits_table(fits: Sequence[FitReport]) -> Markup:
     labels = payloads.fit_labels(fits)
     pair = comparison.pick(fits)
     baseline = pair[1] if pair else None
-    columns: dict[str, Sequence[Child]] = {"Started from": list(labels)}
+    columns: dict[str, Sequence[Child]] = {"Predictor": list(labels)}
     numeric = [fit for fit in fits if not payloads.is_classification(fit)]
     if numeric:
         unit = numeric[0].unit
@@ -238,7 +241,7 @@ def _fits_table(fits: Sequence[FitReport]) -> Markup:
         columns["Accuracy"] = [_percent(fit.metrics.get("accuracy")) for fit in fits]
         columns["Macro F1"] = column([fit.metrics.get("macro_f1") for fit in fits])
     if any("coverage90" in fit.metrics for fit in fits):
-        columns["Within the 90 % interval"] = [_percent(fit.metrics.get("coverage90")) for fit in fits]
+        columns["In 90 % interval"] = [_percent(fit.metrics.get("coverage90")) for fit in fits]
     columns["Epochs"] = [_epochs(fit) for fit in fits]
     columns["Time"] = [seconds_text(fit.seconds) for fit in fits]
     rows = zip(*columns.values(), strict=True)
@@ -285,9 +288,8 @@ def _provenance(result: AMCResult | None, fits: Sequence[FitReport], facts: Mapp
     elif fits:
         items["Task"] = f"{fits[0].task}, split {fits[0].split}"
     if fits:
-        items["Seed of the fit" if len(fits) == 1 else "Seeds of the fits"] = ", ".join(
-            str(seed) for seed in dict.fromkeys(fit.seed for fit in fits)
-        )
+        seeds = dict.fromkeys(str(fit.seed) for fit in fits)
+        items["Seed of the fits" if len(seeds) == 1 else "Seeds of the fits"] = ", ".join(seeds)
         hardware = dict.fromkeys(fit.hardware for fit in fits if fit.hardware)
         if hardware:
             items["Hardware"] = "; ".join(hardware)
@@ -308,14 +310,14 @@ def _composition_facts(result: AMCResult) -> dict[str, Child]:
     rows = count(len(result.train_ids), "training structure")
     if result.shots is not None:
         rows += f", drawn with seed {result.seed}"
+    layers = "all layers" if result.layers == "all" else f"{result.layers} layer"
     facts: dict[str, Child] = {
         "Task": result.task,
         "Split": f"{result.split} ({result.split_origin}); {rows}",
         "Neighbours K, temperature T": f"{result.k}, {result.temperature:g}",
         "Backbone": join(
             [
-                f"{result.backbone} ({'all layers' if result.layers == 'all' else f'{result.layers} layer'}), "
-                "fingerprint ",
+                f"{result.backbone}, {layers}, fingerprint ",
                 element("code", result.fingerprint[:HASH_LENGTH]),
             ]
         ),

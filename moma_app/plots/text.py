@@ -92,6 +92,11 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if "(" in unit else f"{name} ({unit})"
 
 
+def with_unit_after(value: float, unit: str) -> str:
+    """Write a value with its unit: 0.0121 eV/atom."""
+    return f"{number(value)} {unit}".rstrip()
+
+
 def seconds_text(seconds: float) -> str:
     """Write a duration: 3.4 s, 2 min 5 s, 1 h 12 min."""
     if seconds < 60:

@@ -288,9 +288,12 @@ class _FitModule(L.LightningModule):
         return torch.optim.AdamW(groups)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.shared.config.seed + 1_000_003 * (self.current_epoch + 1))
         self._sum, self._count = 0.0, 0
         self._started = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Dropout then depends on seed, epoch and batch alone, in a resumed fit as in an undisturbed one.
+        torch.manual_seed(hash((self.shared.config.seed, self.current_epoch, batch_idx)) % 2**32)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         assert self.schedule is not None

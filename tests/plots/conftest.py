@@ -11,7 +11,7 @@ import pytest
 from moma_app.amc.result import AMCResult, ModuleScore
 from moma_app.training.outcome import Curve, FitReport
 
-SYMBOLS = "Li Be B C Na Mg Al Si K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge Rb Sr Y Zr Nb Mo Tc Ru".split()
+SYMBOLS = ["Li", "Be", "B", "C", "Na", "Mg", "Al", "Si", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn"]
 NAMES = ["mp_kvrh", "mp_gvrh", "castelli_eform", "mp_bandgap"]
 PROPERTIES = {
     "mp_kvrh": ("log10 bulk modulus", "log10(GPa)"),
@@ -66,7 +66,7 @@ def make_result(n_modules: int = 4, n_weighted: int = 2, m: int = 49) -> AMCResu
         shots=None,
         seed=0,
         split_origin="random",
-        train_ids=[f"dcdft-{SYMBOLS[i % 30]}-{i}" for i in range(m)],
+        train_ids=[f"dcdft-{SYMBOLS[i % 15]}-{i}" for i in range(m)],
         train_targets=targets.tolist(),
         backbone="chgnet",
         fingerprint="7bbe2c1f0d5a4e9388aa",
@@ -111,10 +111,10 @@ def make_fit(
             "n": n,
             **({"coverage90": 0.91} if std else {}),
         },
-        ids=[f"dcdft-{SYMBOLS[i % 30]}-{i}" for i in range(n)],
+        ids=[f"dcdft-{SYMBOLS[i % 15]}-{i}" for i in range(n)],
         targets=targets.tolist(),
         predicted=predicted.tolist(),
-        std=rng.uniform(0.5, 1.5, n).__mul__(noise).tolist() if std else None,
+        std=(noise * rng.uniform(0.5, 1.5, n)).tolist() if std else None,
         curve=Curve(epochs, train, val, [3e-4] * 40) if curve else None,
         best_epoch=epochs[int(np.argmin(val))] if curve else None,
         seconds=48.2,

@@ -1,0 +1,46 @@
+# Two commands: `make demo` runs the main job offline, `make test` runs all tests.
+# Each installs what it needs into .venv first. On Debian and Ubuntu python3-venv is installed if missing.
+#
+#   PYTHON=python3.12 make demo        another interpreter (3.11 or newer)
+#   PIP_FLAGS="--index-url ..." make   options for pip, for example a mirror, or PyTorch's CPU-only index:
+#   PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu" make demo
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c requirements/tested.txt
+
+.PHONY: demo test lint install clean
+
+demo: $(VENV)/.installed
+	$(BIN)/moma demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "MoMa needs Python 3.11 or newer: set PYTHON=python3.11 or later."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { echo "Installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.installed: pyproject.toml requirements/tested.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (a few minutes the first time)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) -e ".[test]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-test
+	$(PIP) -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,68 @@
+"""Modules for tests: small ones of random tensors, and real ones that networks can run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moma_app.backbones.adapters import adapter_state, attach_adapters
+from moma_app.backbones.registry import get_backbone
+from moma_app.hub.card import Card, Data, Target
+from moma_app.hub.module import PREFIX, Module
+
+
+def make_card(name: str = "mp_kvrh", **changes: Any) -> Card:
+    """A card with everything that is required and nothing more."""
+    values: dict[str, Any] = {
+        "name": name,
+        "backbone": "chgnet",
+        "fingerprint": "0123456789abcdef",
+        "kind": "full",
+        "layers": "all",
+        "target": Target(task=name, property=f"property of {name}", unit="log10(GPa)"),
+        "data": Data(source="matminer", rows_train=70, rows_val=15, rows_test=15, hash="0" * 64),
+        "created": "2026-01-02T03:04:05Z",
+        "made_with": "moma-app 0.1.0",
+    }
+    return Card(**{**values, **changes})
+
+
+def small_state(seed: int = 0, kind: str = "full") -> dict[str, Tensor]:
+    """A few random tensors, named as in a module's file."""
+    random = torch.Generator().manual_seed(seed)
+    prefix = PREFIX[kind]
+    return {
+        f"{prefix}weight": torch.randn(4, 3, generator=random),
+        f"{prefix}bias": torch.randn(3, generator=random),
+        f"{prefix}running_mean": torch.randn(3, generator=random),
+        "head.weight": torch.randn(1, 3, generator=random),
+    }
+
+
+def make_module(name: str = "mp_kvrh", state: dict[str, Tensor] | None = None, **changes: Any) -> Module:
+    """A module in memory; ``changes`` are to its card."""
+    card = make_card(name, **changes)
+    return Module(card, memory=small_state(kind=card.kind) if state is None else state)
+
+
+def real_module(
+    name: str, seed: int, kind: str = "full", backbone: str = "cgcnn", noise: float = 0.1, **changes: Any
+) -> Module:
+    """A module that a network can run: the backbone's own weights, moved at random by ``seed``."""
+    origin = get_backbone(backbone)
+    network = origin.pretrained()
+    if kind == "adapter":
+        attach_adapters(network, origin.info.width, origin.info.n_layers)
+    random = torch.Generator().manual_seed(seed)
+    tensors = adapter_state(network) if kind == "adapter" else network.state()
+    prefix = "" if kind == "adapter" else PREFIX["full"]
+    state = {
+        prefix + key: tensor + noise * tensor.std().nan_to_num() * torch.randn(tensor.shape, generator=random)
+        if tensor.is_floating_point() and "running" not in key
+        else tensor.clone()
+        for key, tensor in tensors.items()
+    }
+    values = {"backbone": backbone, "fingerprint": origin.fingerprint, "kind": kind, "layers": "all"}
+    return make_module(name, state, **{**values, **changes})

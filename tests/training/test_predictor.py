@@ -1,0 +1,144 @@
+"""From task to predictor and back from disk; modules that predict their own property."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from moma_app.errors import DamagedFileError, IncompatibleError, InputError
+from moma_app.hub import Hub
+from moma_app.tasks import get_task, random_split
+from moma_app.training.finetune import finetune
+from moma_app.training.hub_predictions import predict_with_hub
+from moma_app.training.instant import fit_instant
+from moma_app.training.predictor import CARD, TENSORS, Predictor
+from moma_app.training.recipe import load_recipe
+from moma_app.training.start import Start
+from moma_app.training.train_module import train_module
+
+TASK = "elemental_bulk_modulus"
+
+
+@pytest.fixture(scope="module")
+def instant(chgnet):
+    return fit_instant(get_task(TASK), Start.bare(chgnet), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def tuned(chgnet, tmp_path_factory):
+    recipe = load_recipe("finetune").with_fit(epochs=2)
+    return finetune(
+        get_task(TASK), Start.bare(chgnet), recipe, checkpoints=tmp_path_factory.mktemp("ckpt"), device="cpu"
+    )
+
+
+@pytest.fixture(scope="module", params=["instant", "tuned"])
+def made(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_report_states_the_errors_of_its_predictions(made):
+    _, report = made
+    difference = np.array(report.predicted) - np.array(report.targets)
+    assert report.metrics["mae"] == pytest.approx(np.abs(difference).mean())
+    assert report.metrics["n"] == len(report.ids) == 11
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_a_loaded_predictor_gives_the_same_numbers(made, tmp_path, elements):
+    predictor, _ = made
+    folder = predictor.save(tmp_path / "predictor")
+    before = predictor.predict(elements.structures, device="cpu")
+    after = Predictor.load(folder).predict(elements.structures.to_pymatgen(), device="cpu")
+    np.testing.assert_array_equal(before.values, after.values)
+    assert (before.std is None) == (after.std is None)
+    if before.std is not None:
+        np.testing.assert_array_equal(before.std, after.std)
+        assert (before.std > 0).all()
+    assert before.unit == after.unit == "log10(GPa)"
+
+
+def test_predictions_of_test_rows_are_those_of_the_report(made):
+    predictor, report = made
+    task = get_task(TASK)
+    rows = task.split(0).test
+    values = predictor.predict(task.load().structures.take(rows), device="cpu").values
+    np.testing.assert_allclose(values, report.predicted, atol=2e-5)
+
+
+def test_a_predictor_of_other_weights_is_refused(made, tmp_path, elements):
+    folder = made[0].save(tmp_path / "predictor")
+    card = json.loads((folder / CARD).read_text())
+    card["fingerprint"] = "0" * 16
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(IncompatibleError, match="install the same backbone version"):
+        Predictor.load(folder).predict(elements.structures)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "card", "key"])
+def test_a_damaged_predictor_is_named(instant, tmp_path, damage):
+    folder = instant[0].save(tmp_path / "predictor")
+    path = folder / TENSORS
+    content = path.read_bytes()
+    match damage:
+        case "flip":
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "cut":
+            path.write_bytes(content[:100])
+        case "remove":
+            path.unlink()
+        case "card":
+            (folder / CARD).write_text("{")
+        case "key":
+            (folder / CARD).write_text(json.dumps({**json.loads((folder / CARD).read_text()), "x": 1}))
+    with pytest.raises(DamagedFileError, match="predictor"):
+        Predictor.load(folder)
+
+
+def test_saving_replaces_only_predictors_and_only_if_allowed(instant, tmp_path):
+    predictor, _ = instant
+    folder = predictor.save(tmp_path / "predictor")
+    with pytest.raises(InputError, match="exists already"):
+        predictor.save(folder)
+    predictor.save(folder, overwrite=True)
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "draft.txt").write_text("years of work")
+    with pytest.raises(InputError, match="exists already"):
+        predictor.save(other, overwrite=True)
+    assert (other / "draft.txt").read_text() == "years of work"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["predictor", "thesis"]
+
+
+def test_an_empty_folder_is_no_predictor(tmp_path):
+    with pytest.raises(InputError, match="no predictor"):
+        Predictor.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["full", "adapter"])
+def test_a_trained_module_has_a_true_card_and_predicts(kind, elements, tmp_path, chgnet):
+    recipe = load_recipe("short-cpu").with_fit(epochs=2, batch_size=8)
+    module = train_module(
+        elements, random_split(len(elements), 0), recipe, kind=kind, checkpoints=tmp_path, device="cpu"
+    )
+    hub = Hub(tmp_path / "hub")
+    stored = hub.add(module)
+    card = stored.card
+    assert card.name == (TASK if kind == "full" else f"{TASK}-adapter")
+    assert (card.data.rows_train, card.data.rows_val, card.data.rows_test) == (16, 4, 4)
+    assert [record.epoch for record in card.curve] == [1, 2]
+    assert card.hardware is not None
+    assert card.hardware.trainable_parameters < card.hardware.total_parameters
+    assert card.fingerprint == chgnet.fingerprint
+    if kind == "adapter":
+        assert card.size < 0.4 * 1.6e6
+
+    prediction = predict_with_hub(hub, elements.structures, device="cpu")[0]
+    test = random_split(len(elements), 0).test
+    mae = np.abs(prediction.values[test] - elements.targets[test]).mean()
+    assert mae == pytest.approx(card.metrics.test_mae, rel=1e-4)
+    assert prediction.unit == "log10(GPa)"
+    start = Start.module(stored)
+    assert start.network(chgnet) is not None
