@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -19,7 +20,9 @@ from moma_app.backbones.adapters import attach_adapters
 from moma_app.backbones.base import Backbone, Network
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
-from moma_app.hub.card import Card, parse_card
+
+if TYPE_CHECKING:
+    from moma_app.hub.card import Card
 
 HEAD = "head."
 HASH_GLOB = "[0-9a-f]" * 12
@@ -160,6 +163,8 @@ class Module:
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
             )
             text = card.model_dump_json(indent=1) + "\n"
+            from moma_app.hub.card import parse_card
+
             parse_card(text, str(card_path))
             publish(temporary, target)
             atomic_write_text(card_path, text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from moma_app.plots.text import shorten
+
 PLAIN_TOOLS: dict[str, Any] = {"default_tools": [], "backend": "bokeh"}
 """Options of every element: only the tools that a figure names."""
 SQUARE = 520
@@ -34,6 +36,11 @@ def hover(*columns: tuple[str, str]) -> Any:
     from bokeh.models import HoverTool
 
     return HoverTool(tooltips=[(name, f"@{column}") for name, column in columns])
+
+
+def literal_title(text: str, most: int = 70) -> str:
+    """Return a title as HoloViews wants it: braces doubled, for it fills in names between them."""
+    return shorten(text, most).replace("{", "{{").replace("}", "}}")
 
 
 def two_lines(label: str, note: str) -> str:

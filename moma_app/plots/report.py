@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult, ModuleScore
     from moma_app.training.outcome import FitReport
 
-MOST_POINTS = 15_000
+MOST_POINTS = 10_000
 """Points of all parity plots together, so that the file stays below some 5 MB."""
 TABLE_ROWS = 10
 """Modules without weight that the table shows before the fold."""

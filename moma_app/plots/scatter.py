@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from moma_app.plots import payloads
-from moma_app.plots.drawing import PLAIN_TOOLS, SQUARE, SQUARE_BORDERS, holoviews, hover, two_lines
+from moma_app.plots.drawing import (
+    PLAIN_TOOLS,
+    SQUARE,
+    SQUARE_BORDERS,
+    holoviews,
+    hover,
+    literal_title,
+    two_lines,
+)
 from moma_app.plots.text import number, shorten, with_unit, with_unit_after
 from moma_app.plots.theme import COLORS, Mode, marker, series_color, styled
 
@@ -135,7 +143,7 @@ def _square_scatter(
         )
     spread = any(line.std is not None for line in data.series)
     return hv.Overlay(layers).opts(
-        title="" if several else shorten(names[0], 70),
+        title="" if several else literal_title(names[0]),
         xlabel=two_lines(xlabel, "bars: ±1 standard deviation" if spread else ""),
         ylabel=ylabel,
         xlim=(low, high),
@@ -213,7 +221,7 @@ def _confusion_panel(report: FitReport, mode: Mode) -> Any:
             *texts,
         ]
     ).opts(
-        title=shorten(f"{data.label}: accuracy {100 * data.accuracy:.1f} %", 70),
+        title=literal_title(f"{data.label}: accuracy {100 * data.accuracy:.1f} %"),
         xlabel=f"Predicted class of {shorten(data.quantity, 40)}",
         ylabel="True class",
         responsive=True,

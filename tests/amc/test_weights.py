@@ -238,16 +238,17 @@ def test_interpolation_with_few_rows():
     assert fitted > 15
 
 
-@pytest.mark.parametrize("size", [1e3, 1e6, 1e12, 1e100])
+@pytest.mark.parametrize("size", [1e7, 1e12, 1e100])
 def test_one_absurd_module_does_not_disturb_the_others(size):
+    """Its best weight is tiny, hence set to zero; the others must get what they get without it."""
     for seed in range(10):
         predictions, targets = instance(seed)
         absurd = np.random.default_rng(seed).choice([-size, size], size=len(targets))
         alone = optimize_weights(predictions, targets)
         together = optimize_weights(np.column_stack([absurd, predictions]), targets)
-        np.testing.assert_allclose(together.weights[1:], alone.weights, rtol=0, atol=1e-4)
-        assert together.objective <= alone.objective + 1e-12
-    assert size < 1e6 or together.weights[0] == 0
+        assert together.weights[0] == 0
+        np.testing.assert_allclose(together.weights[1:], alone.weights, rtol=0, atol=1e-12)
+        assert together.included.all()
 
 
 class TestNotFinite:

@@ -157,16 +157,16 @@ def fits() -> list[FitReport]:
     return [make_fit(), make_fit("bare backbone", "backbone", 0.09)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def result_of() -> Callable[..., AMCResult]:
     return make_result
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fit_of() -> Callable[..., FitReport]:
     return make_fit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def classification_of() -> Callable[..., FitReport]:
     return make_classification

@@ -29,7 +29,6 @@ def draw(figure):
     model = bokeh_model(figure)
     assert isinstance(model, Model)
     process_validation_issues(check_integrity(model.references()))
-    model.to_json(include_defaults=False) if hasattr(model, "to_json") else None
     return model
 
 
@@ -37,12 +36,11 @@ def of(model, kind):
     return list(model.select({"type": kind}))
 
 
-@pytest.mark.parametrize("mode", theme.MODES)
-@pytest.mark.parametrize("n", [1, 4, 40, 400])
+@pytest.mark.parametrize(("n", "mode"), [(1, "light"), (4, "dark"), (40, "dark"), (400, "light")])
 def test_bar_charts(result_of, n, mode):
     result = result_of(n, min(n, 3))
     model = draw(figures.weight_bars(result, mode=mode))
-    weights, errors = of(model, BokehPlot)
+    weights, errors = sorted(of(model, BokehPlot), key=lambda plot: plot.xaxis[0].axis_label)
     rows = min(n, 30)
     assert len(weights.yaxis[0].ticker.ticks) == rows
     assert weights.height == errors.height
@@ -57,7 +55,7 @@ def test_bar_charts(result_of, n, mode):
 
 def test_top_is_a_choice(result_of):
     model = draw(figures.weight_bars(result_of(40), top=5))
-    assert "35 more modules" in of(model, BokehPlot)[0].xaxis[0].axis_label
+    assert any("35 more modules" in plot.xaxis[0].axis_label for plot in of(model, BokehPlot))
 
 
 def test_learning_curves(fits, fit_of):
@@ -142,10 +140,12 @@ def test_text_from_users_never_gets_into_a_hover_template_or_tex(result_of, fit_
         assert not any("$$" in text for text in shown)
 
 
-@pytest.mark.parametrize("label", ["", "😀", "123", "_", "class", "x" * 300, "Å–λ", " ", "\n"])
-def test_any_label_is_drawn(fit_of, label):
-    draw(figures.learning_curves([fit_of(label), fit_of("other")]))
-    draw(figures.parity([fit_of(label), fit_of("other")]))
+def test_any_label_is_drawn(fit_of):
+    labels = ["", "😀", "123", "_", "class", "x" * 300, "Å–λ", " ", "\n", "{}", "{x}"]
+    model = draw(figures.learning_curves([fit_of(label) for label in labels]))
+    assert len(of(model, Legend)[0].items) == len(labels)
+    draw(figures.parity([fit_of(label) for label in labels]))
+    assert "{x}" in draw(figures.parity([fit_of("{x}")])).title.text
 
 
 def test_toolbars_carry_no_logo(fits):

@@ -1,0 +1,101 @@
+"""The house keeps its order: who imports whom, what importing costs, what is never done."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import moma_app
+
+ROOT = Path(moma_app.__file__).parent
+FOUNDATIONS = {"errors", "config", "progress", "files", "structures", "runtime"}
+MAY_IMPORT = {
+    "tasks": set(),
+    "backbones": set(),
+    "hub": {"backbones"},
+    "amc": {"hub", "backbones", "tasks"},
+    "training": {"hub", "backbones", "tasks"},
+    "plots": set(),
+    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots"},
+}
+
+
+def imports_of(path: Path, *, typing: bool) -> set[str]:
+    """Names of our modules that a file imports; without those under TYPE_CHECKING unless asked for."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing:
+            return
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("moma_app."):
+            found.add(node.module or "")
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if room in ("__init__", "__main__"):
+        return
+    allowed = FOUNDATIONS | MAY_IMPORT.get(room, set()) | {room}
+    used = {module.split(".")[1] for module in imports_of(path, typing=False)}
+    if room in FOUNDATIONS:
+        allowed = FOUNDATIONS
+    assert used <= allowed, f"{path.name} of {room} imports {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_from_outside_is_unpickled(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert not called.startswith(("pickle.", "joblib.load", "np.load", "numpy.load"))
+            if called == "torch.load":
+                assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_forward_training_and_amc_need_only_torch_numpy_safetensors():
+    """A bare GPU machine has no pymatgen, chgnet or pydantic; Lightning it has."""
+    done = run_python(
+        """
+import sys
+
+class Absent:
+    names = {"pymatgen", "chgnet", "ase", "pydantic", "pydantic_settings", "pyarrow", "matminer", "cvxpy",
+             "holoviews", "bokeh", "typer", "platformdirs"}
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import moma_app.backbones.chgnet, moma_app.backbones.inference, moma_app.backbones.cache
+import moma_app.amc.knn, moma_app.amc.merge, moma_app.amc.weights, moma_app.amc.encode
+import moma_app.training.loop, moma_app.training.model
+import torch
+from moma_app.amc.knn import knn_predictions
+assert len(knn_predictions(torch.randn(20, 4), list(range(20)))) == 20
+"""
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_is_cheap_and_silent():
+    done = run_python(
+        "import sys, moma_app, moma_app.tasks, moma_app.hub, moma_app.cli\n"
+        "heavy = {'torch', 'pymatgen', 'matminer', 'pandas', 'lightning', 'holoviews', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == done.stderr == ""
