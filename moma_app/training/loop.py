@@ -54,7 +54,7 @@ class FitConfig:
         gradient_clip: largest norm of the gradient.
         trainable: all weights, adapters and head, or the head alone.
         loss: on the standardised scale.
-        precision: ``32-true``, or ``bf16-mixed`` on a GPU.
+        precision: ``auto`` is ``bf16-mixed`` on a CUDA GPU and ``32-true`` elsewhere.
         seed: of weights, order of batches and dropout.
     """
 
@@ -71,7 +71,7 @@ class FitConfig:
     gradient_clip: float = 1.0
     trainable: Trainable = "full"
     loss: Loss = "mae"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,11 +127,16 @@ def fit(
     folder: Path,
     *,
     device: str = "auto",
+    devices: int | None = None,
     resume: bool = False,
     progress: Listener = silent,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
     """Train ``model`` in place and leave its best weights in it.
+
+    On several GPUs each process gets its share of every batch (Lightning's DDP), so that the
+    batch size and the result are those of one. Lightning starts the other processes by running
+    the same command again; they end here, with ``SystemExit(0)``, and the first goes on.
 
     Args:
         model: network and head; the head's scaler is already fitted.
@@ -140,6 +145,7 @@ def fit(
         config: how to train.
         folder: for checkpoints, one after each epoch.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: number of processes, one for each GPU; by default all GPUs, or one CPU process.
         resume: continue from the last checkpoint in ``folder``, if there is one.
         progress: gets one ``EpochEnded`` per epoch.
         stop: asked after every batch; ``True`` ends the fit with ``CancelledError``.
@@ -167,8 +173,9 @@ def fit(
     with _quiet_lightning():
         trainer = L.Trainer(
             accelerator={"cuda": "gpu"}.get(target_device.type, target_device.type),
-            devices=1 if target_device.type == "cpu" else "auto",
-            precision=config.precision,
+            devices=devices or ("auto" if target_device.type == "cuda" else 1),
+            precision=_precision(config, target_device),
+            use_distributed_sampler=False,  # batches are dealt out to the processes below
             max_epochs=config.epochs,
             callbacks=[
                 EMAWeightAveraging(use_buffers=False, decay=config.ema_decay),
@@ -187,6 +194,8 @@ def fit(
         last = folder / "last.ckpt"
         model.train()
         trainer.fit(task, ckpt_path=str(last) if resume and last.is_file() else None, weights_only=True)
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     model.load_state_dict(
         {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
@@ -213,6 +222,12 @@ def fit(
         )
     )
     return result
+
+
+def _precision(config: FitConfig, device: torch.device) -> Literal["32-true", "bf16-mixed"]:
+    if config.precision == "auto":
+        return "bf16-mixed" if device.type == "cuda" else "32-true"
+    return config.precision
 
 
 def choose_trainable(model: PropertyModel, trainable: Trainable) -> None:
@@ -258,10 +273,17 @@ class _FitModule(L.LightningModule):
             epoch=self.current_epoch,
             probabilities=shared.data.sampling,
         )
-        return shared.loader(batches)
+        # Every process has a part of every batch, and the same number of batches. A batch with fewer
+        # structures than processes would leave one without work; its rows wait for the next epoch.
+        rank, world = self.global_rank, self.trainer.world_size
+        return shared.loader([batch[rank::world] for batch in batches if len(batch) >= world])
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self.shared.loader(evaluation_batches(self.shared.data.val, self.shared.costs))
+        batches = evaluation_batches(self.shared.data.val, self.shared.costs)
+        rank, world = self.global_rank, self.trainer.world_size
+        if world > 1 and len(batches) < world:
+            batches = [np.array([row]) for row in self.shared.data.val]
+        return self.shared.loader(batches[rank::world])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         config = self.shared.config
@@ -293,7 +315,8 @@ class _FitModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout then depends on seed, epoch and batch alone, in a resumed fit as in an undisturbed one.
-        torch.manual_seed(hash((self.shared.config.seed, self.current_epoch, batch_idx)) % 2**32)
+        part = (self.shared.config.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(hash(part) % 2**32)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         assert self.schedule is not None
@@ -320,7 +343,7 @@ class _FitModule(L.LightningModule):
     def validation_step(self, item: tuple[Batch, Tensor], index: int) -> None:
         batch, targets = item
         _, error = self.shared.loss(self.model(batch), targets)
-        self.log("val_error", error, on_epoch=True, batch_size=len(targets))
+        self.log("val_error", error, on_epoch=True, batch_size=len(targets), sync_dist=True)
 
     def transfer_batch_to_device(
         self, batch: tuple[Batch, Tensor], device: torch.device, dataloader_idx: int
@@ -339,18 +362,21 @@ class _FitModule(L.LightningModule):
             )
         self.schedule.after_epoch(val_error)
         seconds = time.perf_counter() - self._started
+        sums = torch.tensor([self._sum, float(self._count)], dtype=torch.float64, device=self.device)
+        total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
         event = EpochEnded(
             epoch=self.current_epoch + 1,
             epochs=self.shared.config.epochs,
-            train_error=self._sum / max(1, self._count),
+            train_error=total / max(1, count),
             val_error=val_error,
             learning_rate=float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
             seconds=seconds,
-            structures_per_second=self._count / seconds,
+            structures_per_second=count / seconds,
             fraction=(self.current_epoch + 1) / self.shared.config.epochs,
         )
         self.curve.append(event)
-        self.shared.progress(event)
+        if self.trainer.is_global_zero:
+            self.shared.progress(event)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         assert self.schedule is not None
