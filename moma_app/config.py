@@ -24,9 +24,7 @@ class Settings(BaseSettings):
     as one that is not set.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="MOMA_", env_ignore_empty=True, extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="MOMA_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     home: Path = Field(
         default_factory=lambda: user_cache_path("moma"),

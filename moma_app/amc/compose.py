@@ -18,6 +18,7 @@ from moma_app.amc.encode import encode
 from moma_app.amc.knn import knn_predictions
 from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult, ModuleScore
+from moma_app.amc.select import usable_modules
 from moma_app.amc.weights import optimize_weights
 from moma_app.backbones.base import Backbone, Network
 from moma_app.backbones.cache import cached_graphs
@@ -239,57 +240,3 @@ def _score_modules(
             )
         )
     return scores
-
-
-def usable_modules(
-    hub: Hub, names: list[str] | None, kind: str, backbone_name: str | None
-) -> tuple[list[Module], dict[str, str]]:
-    """Return the modules to consider, and those left out with the reason.
-
-    Modules that started from other pre-trained weights than most do, or feed other layers to
-    their head, are left out; those of the backbone as it is installed here come first.
-
-    Raises:
-        InputError: none is left, or the hub mixes backbones and none was named.
-        UnknownNameError: a name is not in the hub.
-    """
-    skipped: dict[str, str] = {}
-    candidates: list[Module] = []
-    for name in list(hub) if names is None else dict.fromkeys(names):
-        try:
-            module = hub[name]
-        except DamagedFileError as exc:
-            skipped[name] = str(exc)
-            continue
-        if names is not None and module.card.kind != kind:
-            raise InputError(
-                f"Module {name!r} is of kind {module.card.kind!r}, but {kind!r} modules were asked for: "
-                "kinds cannot be mixed."
-            )
-        if module.card.kind != kind:
-            continue
-        if backbone_name in (None, module.card.backbone):
-            candidates.append(module)
-        elif names is not None:
-            skipped[name] = f"its backbone is {module.card.backbone}, not {backbone_name}"
-    if not candidates:
-        where = ", ".join(str(folder) for folder in hub.folders)
-        raise InputError(
-            f"The hub ({where}) has no usable module of kind {kind!r}: train or pull some first."
-            + "".join(f" {name} is left out: {reason}" for name, reason in skipped.items())
-        )
-    shared = {(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates}
-    if len({name for name, _, _ in shared}) > 1:
-        known = ", ".join(sorted({name for name, _, _ in shared}))
-        raise InputError(f"The hub has modules of several backbones ({known}): choose one with --backbone.")
-    if len(shared) > 1:  # the same architecture from other weights, or other layers: keep the largest group
-        groups = [(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates]
-        own = get_backbone(candidates[0].card.backbone).fingerprint
-        main = max(sorted(shared), key=lambda group: (group[1] == own, groups.count(group)))
-        for module, group in zip(candidates, groups, strict=True):
-            if group != main:
-                skipped[module.name] = (
-                    "it started from other pre-trained weights, or feeds other layers to its head"
-                )
-        candidates = [module for module, group in zip(candidates, groups, strict=True) if group == main]
-    return candidates, skipped

@@ -68,9 +68,7 @@ def optimize_weights(predictions: ArrayLike, targets: ArrayLike) -> WeightSoluti
     if not included.any():
         raise InputError("No module gives finite predictions for this task.")
     # Sorted and without repetitions, modules give the same result in whatever order they come.
-    columns, owner, copies = np.unique(
-        table[:, included], axis=1, return_inverse=True, return_counts=True
-    )
+    columns, owner, copies = np.unique(table[:, included], axis=1, return_inverse=True, return_counts=True)
     errors = columns - values[:, None]
     gram = errors.T @ errors / len(values)
     kept = np.arange(len(gram))

@@ -363,7 +363,7 @@ class _FitModule(L.LightningModule):
         self.schedule.after_epoch(val_error)
         seconds = time.perf_counter() - self._started
         sums = torch.tensor([self._sum, float(self._count)], dtype=torch.float64, device=self.device)
-        total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
+        total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         event = EpochEnded(
             epoch=self.current_epoch + 1,
             epochs=self.shared.config.epochs,

@@ -60,15 +60,20 @@ def spoil(module, change):
     return Module(module.card, memory=state)
 
 
-class TestEndToEnd:
-    @pytest.fixture(scope="class")
-    def composition(self, tmp_path_factory, real_modules, task, graphs):
-        hub = Hub(tmp_path_factory.mktemp("hub"))
-        for module in real_modules:
-            hub.add(module)
-        self.__class__.events = []
-        return compose(task, hub, k=4, temperature=0.5, graph_folder=graphs, progress=self.events.append)
+@pytest.fixture(scope="module")
+def events():
+    return []
 
+
+@pytest.fixture(scope="module")
+def composition(tmp_path_factory, real_modules, task, graphs, events):
+    hub = Hub(tmp_path_factory.mktemp("hub"))
+    for module in real_modules:
+        hub.add(module)
+    return compose(task, hub, k=4, temperature=0.5, graph_folder=graphs, progress=events.append)
+
+
+class TestEndToEnd:
     def test_each_number_recomputed(self, composition, task, real_modules):
         result, data = composition.result, task.load()
         train = task.split(0).train
@@ -119,8 +124,8 @@ class TestEndToEnd:
         assert {f"backbone.{name}" for name in state} == composition.tensors.keys()
         assert all(torch.equal(tensor, expected[f"backbone.{name}"]) for name, tensor in state.items())
 
-    def test_events_come_in_order(self, composition):
-        encoded = [event for event in self.events if isinstance(event, ModuleEncoded)]
+    def test_events_come_in_order(self, composition, events):
+        encoded = [event for event in events if isinstance(event, ModuleEncoded)]
         assert [event.module for event in encoded] == NAMES
         assert [event.index for event in encoded] == [0, 1, 2]
         assert {event.total for event in encoded} == {3}
@@ -128,10 +133,10 @@ class TestEndToEnd:
         for event, score in zip(encoded, composition.result.modules, strict=True):
             assert event.proxy_mae == pytest.approx(score.proxy_mae)
             assert event.proxy_mae_standardised == pytest.approx(score.proxy_mae_standardised)
-        assert isinstance(self.events[-1], WeightsSolved)
-        assert self.events[-1].weights == composition.result.weights
-        assert self.events[-1].objective == composition.result.objective
-        assert sum(isinstance(event, WeightsSolved) for event in self.events) == 1
+        assert isinstance(events[-1], WeightsSolved)
+        assert events[-1].weights == composition.result.weights
+        assert events[-1].objective == composition.result.objective
+        assert sum(isinstance(event, WeightsSolved) for event in events) == 1
 
     def test_the_result_survives_json(self, composition):
         result = composition.result
@@ -261,7 +266,9 @@ class TestModulesThatCannotBeUsed:
     def test_nothing_but_foreign_modules(self, tmp_path, task):
         hub = Hub(tmp_path)
         hub.add(real_module("bad", 7, backbone="chgnet", fingerprint="f" * 16))
-        with pytest.raises(InputError, match=r"No module of the hub could be used: .*'bad' was made for chgnet"):
+        with pytest.raises(
+            InputError, match=r"No module of the hub could be used: .*'bad' was made for chgnet"
+        ):
             compose(task, hub)
 
     def test_nothing_but_damage(self, tmp_path, task):
@@ -274,7 +281,9 @@ class TestModulesThatCannotBeUsed:
 
 class TestRefusals:
     def test_an_empty_hub(self, tmp_path, task):
-        with pytest.raises(InputError, match=r"has no usable module of kind 'full': train or pull some first"):
+        with pytest.raises(
+            InputError, match=r"has no usable module of kind 'full': train or pull some first"
+        ):
             compose(task, Hub(tmp_path))
 
     def test_an_unknown_module(self, hub, task):
@@ -283,12 +292,16 @@ class TestRefusals:
 
     def test_a_named_module_of_another_kind(self, hub, task):
         hub.add(real_module("adapted", 7, "adapter", backbone="chgnet"))
-        with pytest.raises(InputError, match=r"'adapted' is of kind 'adapter', but 'full' modules were asked for"):
+        with pytest.raises(
+            InputError, match=r"'adapted' is of kind 'adapter', but 'full' modules were asked for"
+        ):
             compose(task, hub, modules=["mp_gvrh", "adapted"])
 
     def test_several_backbones_without_a_choice(self, hub, task, graphs):
         hub.add(real_module("other", 1, backbone="cgcnn"))
-        with pytest.raises(InputError, match=r"several backbones \(cgcnn, chgnet\): choose one with --backbone"):
+        with pytest.raises(
+            InputError, match=r"several backbones \(cgcnn, chgnet\): choose one with --backbone"
+        ):
             compose(task, hub)
         result = compose(task, hub, backbone_name="cgcnn", graph_folder=graphs).result
         assert (list(result.weights), result.backbone) == (["other"], "cgcnn")
@@ -299,7 +312,9 @@ class TestRefusals:
         spec = TaskSpec(
             name="is_metal", role="user", property="metal or not", kind="classification", n_classes=2
         )
-        with pytest.raises(InputError, match=r"is_metal is a classification; AMC's kNN estimate is defined for"):
+        with pytest.raises(
+            InputError, match=r"is_metal is a classification; AMC's kNN estimate is defined for"
+        ):
             compose(Task(spec), hub)
 
     def test_more_neighbours_than_rows(self, hub, task, graphs):
@@ -358,8 +373,8 @@ def test_only_train_rows_matter(hub):
     changed = data.take(rows)
     targets = changed.targets.copy()
     targets[held_out] = 1e9
-    here = compose(GivenTask(data), hub).result
-    there = compose(GivenTask(replace(changed, targets=targets)), hub).result
+    here = compose(GivenTask(data), hub, modules=NAMES[:2]).result
+    there = compose(GivenTask(replace(changed, targets=targets)), hub, modules=NAMES[:2]).result
     assert there.weights == pytest.approx(here.weights, abs=1e-6)
     assert there.objective == pytest.approx(here.objective, rel=1e-6)
 
@@ -410,13 +425,9 @@ def test_the_authors_weights_from_structures(reference, shared, monkeypatch):
     index = json.loads((shared / "reference/moe18/index.json").read_text())
     predictions = {"T0.2": [], "T1": []}
     for module in reference.order:
-        extractor = cgcnn.load_extractor(
-            shared / f"reference/moe18/{module}.safetensors", index[module]
-        )
+        extractor = cgcnn.load_extractor(shared / f"reference/moe18/{module}.safetensors", index[module])
         with torch.no_grad():
-            embeddings = torch.cat(
-                [cgcnn.authors_embedding(extractor.network, batch) for batch in batches]
-            )
+            embeddings = torch.cat([cgcnn.authors_embedding(extractor.network, batch) for batch in batches])
         for temperature, columns in predictions.items():
             columns.append(knn_predictions(embeddings, label, 5, float(temperature[1:])))
     for temperature, columns in predictions.items():

@@ -63,7 +63,10 @@ class TestAuthorsNumbers:
             assert (np.sort(ours, axis=1) == np.sort(theirs, axis=1)).all()
 
     def test_the_default_temperature_is_that_of_the_authors_code(self, reference):
-        embeddings, label = reference("mp_phonons", "embedding")[0][:50], reference("mp_phonons", "label")[:50]
+        embeddings, label = (
+            reference("mp_phonons", "embedding")[0][:50],
+            reference("mp_phonons", "label")[:50],
+        )
         assert np.array_equal(
             knn_predictions(embeddings, label), knn_predictions(embeddings, label, 5, temperature=0.2)
         )
@@ -79,7 +82,9 @@ def test_agrees_with_the_plain_implementation(m, k, temperature):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    rows=arrays.arrays(np.int8, st.tuples(st.integers(3, 25), st.integers(1, 3)), elements=st.integers(-2, 2)),
+    rows=arrays.arrays(
+        np.int8, st.tuples(st.integers(3, 25), st.integers(1, 3)), elements=st.integers(-2, 2)
+    ),
     data=st.data(),
 )
 def test_agrees_with_the_plain_implementation_when_ties_abound(rows, data):
@@ -169,7 +174,10 @@ def test_permuting_rows_permutes_predictions(seed, k, temperature):
 
 @settings(deadline=None, max_examples=40)
 @given(
-    constant=st.floats(-1e6, 1e6), seed=st.integers(0, 10**6), temperature=st.floats(1e-4, 1e4), k=st.integers(1, 9)
+    constant=st.floats(-1e6, 1e6),
+    seed=st.integers(0, 10**6),
+    temperature=st.floats(1e-4, 1e4),
+    k=st.integers(1, 9),
 )
 def test_constant_targets_are_predicted_exactly(constant, seed, temperature, k):
     ours = knn_predictions(random_rows(seed, m=10)[0], np.full(10, constant), k, temperature)
@@ -199,7 +207,12 @@ def test_tensors_lists_and_integers_are_taken():
     embeddings = (10 * embeddings).round()
     expected = knn_predictions(embeddings, targets, 2)
     tensor = torch.tensor(embeddings, requires_grad=True)
-    for given_rows in (tensor, embeddings.astype(np.int64), embeddings.tolist(), torch.tensor(embeddings).float()):
+    for given_rows in (
+        tensor,
+        embeddings.astype(np.int64),
+        embeddings.tolist(),
+        torch.tensor(embeddings).float(),
+    ):
         np.testing.assert_allclose(knn_predictions(given_rows, targets.tolist(), 2), expected, atol=1e-12)
 
 

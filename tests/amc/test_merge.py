@@ -95,7 +95,9 @@ def test_tensors_on_which_all_agree_are_copied_bit_for_bit(weights):
 
 def test_integers_that_agree_are_copied_and_others_refused(place):
     def modules(second):
-        states = [{**small_state(i), "backbone.count": torch.tensor([3, n])} for i, n in enumerate((4, second))]
+        states = [
+            {**small_state(i), "backbone.count": torch.tensor([3, n])} for i, n in enumerate((4, second))
+        ]
         return [place(make_module(name, state)) for name, state in zip(NAMES, states, strict=False)]
 
     merged = merge_modules(modules(4), [0.5, 0.5])
@@ -172,7 +174,9 @@ def test_modules_are_read_one_tensor_at_a_time(tmp_path, monkeypatch):
     modules = [module.save(tmp_path) for module in modules_of()]
     read = []
     tensor = Module.tensor
-    monkeypatch.setattr(Module, "tensor", lambda self, name: read.append((name, self.name)) or tensor(self, name))
+    monkeypatch.setattr(
+        Module, "tensor", lambda self, name: read.append((name, self.name)) or tensor(self, name)
+    )
     merged = iter_merged(modules, [0.5, 0.0, 0.5])
     assert read == []
     name, _ = next(merged)

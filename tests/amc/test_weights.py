@@ -22,9 +22,7 @@ def test_the_authors_weights(reference, task, temperature, cap):
     rows = 800 if cap == "cap800" else None
     predictions = reference(task, f"pred_{temperature}").T[:rows]
     solution = optimize_weights(predictions, reference(task, "label")[:rows])
-    np.testing.assert_allclose(
-        solution.weights, reference(task, f"w_{temperature}_{cap}"), rtol=0, atol=1e-8
-    )
+    np.testing.assert_allclose(solution.weights, reference(task, f"w_{temperature}_{cap}"), rtol=0, atol=1e-8)
     assert solution.objective == pytest.approx(
         reference.tasks[task][temperature][cap]["objective"], abs=1e-10
     )
@@ -277,7 +275,8 @@ class TestNotFinite:
 
 
 @pytest.mark.parametrize(
-    ("predictions", "targets"), [((5,), (5,)), ((5, 2), (4,)), ((5, 2), (5, 1)), ((5, 0), (5,)), ((0, 3), (0,))]
+    ("predictions", "targets"),
+    [((5,), (5,)), ((5, 2), (4,)), ((5, 2), (5, 1)), ((5, 0), (5,)), ((0, 3), (0,))],
 )
 def test_shapes_that_do_not_fit_are_refused(predictions, targets):
     with pytest.raises(InputError, match=r"Predictions must be \[rows, modules\]"):

@@ -136,7 +136,9 @@ def test_finetune_starts_and_report(ok, refused, tmp_path):
     assert len(composed["curve"]["epoch"]) == 1
     assert "<html" in report.read_text()
     single = json.loads(ok("finetune", *common, "--json", "--from", "mp_kvrh"))
-    assert single["metrics"]["mae"] == pytest.approx(composed["metrics"]["mae"], rel=1e-5)  # weight 1 is the module
+    assert single["metrics"]["mae"] == pytest.approx(
+        composed["metrics"]["mae"], rel=1e-5
+    )  # weight 1 is the module
     folder = tmp_path / "bare"
     assert "Bare backbone" in ok("finetune", *common, "--from", "backbone", "-o", folder)
     assert "exists already" in refused("finetune", *common, "--from", "backbone", "-o", folder)
@@ -147,7 +149,7 @@ def test_own_data_from_import_to_composition(ok, refused, tmp_path):
     folder = tmp_path / "cifs"
     folder.mkdir()
     rows = []
-    for number, symbol in enumerate("Al Cu Ni Pd Pt Ag Au Pb Rh Ir Ca Sr".split()):
+    for number, symbol in enumerate(["Al", "Cu", "Ni", "Pd", "Pt", "Ag", "Au", "Pb", "Rh", "Ir", "Ca", "Sr"]):
         write(folder / f"{symbol}.cif", bulk(symbol, "fcc", a=3.6 + 0.1 * number), format="cif")
         rows.append(f"{symbol},{50 + 10 * number}")
     (folder / "broken.cif").write_text("data_x\n_cell_length_a  what")
@@ -219,7 +221,7 @@ def test_demo_end_to_end(ok, tmp_path, monkeypatch):
     from moma_app.training import recipe
 
     short = recipe.load_recipe("finetune").with_fit(epochs=2)
-    monkeypatch.setattr(recipe, "load_recipe", lambda name: short)
+    monkeypatch.setattr(recipe, "load_recipe", lambda _: short)
     text = ok("demo", "-o", tmp_path / "demo")
     assert "Composed against bare backbone" in text
     assert "mp_kvrh" in text

@@ -43,7 +43,7 @@ def test_leave_one_out_equals_refitting_without_the_row():
 
 
 def test_student_t_noise_withstands_outliers():
-    inputs, truth, targets = problem(150, 1, outliers=10)
+    inputs, _, targets = problem(150, 1, outliers=10)
     mean, std = targets.mean(), targets.std()
     test_inputs, test_truth, _ = problem(100, 2)
     errors = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,7 @@ def test_warmup_rises_and_cosine_falls():
     factors = [schedule.factor(step) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9] == pytest.approx(1.0)
-    assert all(b < a for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(b < a for a, b in pairwise(factors[10:]))
     assert schedule.factor(100) == pytest.approx(0.01)
     assert schedule.factor(10_000) == pytest.approx(0.01)
 
