@@ -99,11 +99,9 @@ class Crystal:
             open_axes = [axis for axis in range(3) if not atoms.pbc[axis]]
             atoms.center(vacuum=VACUUM, axis=open_axes)
         cell = np.array(atoms.cell.array, dtype=np.float64)
-        try:
-            frac_coords = np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64)
-        except np.linalg.LinAlgError as exc:
-            raise InputError(f"Structure {atoms.symbols} is periodic, but its cell has no volume.") from exc
-        return cls(numbers, cell, frac_coords)
+        if np.linalg.det(cell) == 0:
+            raise InputError(f"Structure {atoms.symbols} is periodic, but its cell has no volume.")
+        return cls(numbers, cell, np.array(atoms.get_scaled_positions(wrap=False), dtype=np.float64))
 
     @classmethod
     def in_vacuum(cls, numbers: NDArray[np.int16], positions: NDArray[np.float64]) -> Crystal:

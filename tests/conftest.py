@@ -25,6 +25,14 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _keep_denormals():
+    """``runtime.prepare`` flushes denormal numbers to zero, and hypothesis then draws no floats."""
+    import torch
+
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of reference data beside the project; tests that need it skip without it."""

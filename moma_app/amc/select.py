@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, InputError
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module
@@ -55,8 +56,10 @@ def _largest_group(candidates: list[Module], skipped: dict[str, str]) -> list[Mo
         raise InputError(
             f"The hub has modules of several backbones ({', '.join(backbones)}): choose one with --backbone."
         )
-    # The same architecture from other weights, or with other layers: the largest group is used.
-    main = max(sorted(set(groups)), key=groups.count)
+    # The same architecture from other weights, or with other layers: the largest group is used, but
+    # modules of other weights than those installed here could not run.
+    own = get_backbone(backbones[0]).fingerprint
+    main = max(sorted(set(groups)), key=lambda group: (group[1] == own, groups.count(group)))
     for module, group in zip(candidates, groups, strict=True):
         if group != main:
             skipped[module.name] = (

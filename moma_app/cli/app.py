@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
-import click
 import typer
 from rich.markup import escape
 
@@ -15,6 +14,8 @@ from moma_app.cli.output import err, out
 from moma_app.errors import MomaError
 
 INTERRUPTED = 130
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+"""Wrong usage; Typer has its own copy of Click or uses Click itself, depending on its version."""
 
 app = typer.Typer(
     name="moma",
@@ -54,10 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
     except MomaError as exc:
         err.print(f"[bold red]Error:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except click.ClickException as exc:
+    except UsageError as exc:
         exc.show()
         sys.exit(exc.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         err.print(
             "Stopped. What was finished is kept; the same command with --resume goes on.", highlight=False
         )

@@ -97,7 +97,7 @@ def _local_folder(source: str, *, must_exist: bool = True) -> Path | None:
         if not path or (path != address and not path.startswith("/")):
             raise InputError(f"{source!r} names no folder of this machine: write file:FOLDER.")
         folder = Path(unquote(path)).expanduser()
-    elif Path(source).expanduser().is_dir():
+    elif source and Path(source).expanduser().is_dir():
         folder = Path(source).expanduser()
     else:
         return None

@@ -109,7 +109,7 @@ def _bar_hover() -> Any:
         ("predicts", "predicts"),
         ("weight", "weight"),
         ("proxy error", "proxy"),
-        ("in standard deviations", "proxy_std"),
+        ("in std. dev.", "proxy_std"),
     )
 
 

@@ -192,7 +192,7 @@ th:first-child, td:first-child { min-width: 9em; }
 .number { text-align: right; }
 td.number { white-space: nowrap; }
 .used { font-weight: 600; }
-.figure { margin: 16px 0; min-width: 0; overflow-x: auto; overflow-y: hidden; }
+.figure { margin: 16px 0; min-width: 0; }
 .figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px 24px; align-items: start; }
 .figures .figure { margin: 8px 0; }
 .equations { display: flex; flex-direction: column; align-items: flex-start; margin: 12px 0; padding: 0 0 4px 24px;
@@ -211,6 +211,7 @@ summary { cursor: pointer; color: var(--accent); font-size: 14px; }
 @media (max-width: 720px) {
   main { padding: 24px 16px 48px; }
   .figures { grid-template-columns: minmax(0, 1fr); }
+  .figure { overflow-x: auto; overflow-y: hidden; }
 }
 @media print { #mode { display: none; } .figure, table { break-inside: avoid; } }
 """

@@ -55,9 +55,7 @@ def assert_has(hub, names):
     assert list(hub) == sorted(names)
     assert hub.check()[1] == []
     for name in names:
-        assert torch.equal(
-            hub[name].tensor("backbone.bias"), small_state(NAMES.index(name))["backbone.bias"]
-        )
+        assert torch.equal(hub[name].tensor("backbone.bias"), small_state(NAMES.index(name))["backbone.bias"])
 
 
 class TestFolders:
@@ -83,9 +81,9 @@ class TestFolders:
         assert_has(hub, ["mp_gvrh"])
 
     def test_a_name_that_is_not_there(self, source, hub):
-        for act in (pull, lambda h, a, n: push(source, a, n)):
+        for act, origin, other in ((pull, hub, source), (push, source, hub)):
             with pytest.raises(UnknownNameError, match="no module called 'mp_gvr': did you mean mp_gvrh"):
-                act(hub, address(source, "file:"), ["mp_gvrh", "mp_gvr"])
+                act(origin, address(other, "file:"), ["mp_gvrh", "mp_gvr"])
         assert not hub.folders[0].exists()
 
     def test_a_name_that_is_taken(self, source, hub):
@@ -103,7 +101,10 @@ class TestFolders:
     @pytest.mark.parametrize("names", [None, NAMES])
     def test_of_a_damaged_source_nothing_is_added(self, source, hub, names):
         flip(source["mp_gvrh"].path)
-        for act in (lambda: pull(hub, address(source, "file:"), names), lambda: push(source, address(hub, "file:"), names)):
+        for act in (
+            lambda: pull(hub, address(source, "file:"), names),
+            lambda: push(source, address(hub, "file:"), names),
+        ):
             with pytest.raises(DamagedFileError, match=r"'mp_gvrh'.*SHA-256"):
                 act()
         assert list(hub) == []
@@ -295,6 +296,7 @@ class TestRepository:
 
     def test_a_repository_that_is_not_there(self, server, hub):
         with pytest.raises(
-            DataNotFoundError, match=r"repository lab/nothing could not be fetched \(RepositoryNotFoundError\)"
+            DataNotFoundError,
+            match=r"repository lab/nothing could not be fetched \(RepositoryNotFoundError\)",
         ):
             pull(hub, "lab/nothing")
