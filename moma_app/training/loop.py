@@ -8,15 +8,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L  # noqa: N812
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -27,56 +26,14 @@ from moma_app.backbones.graphs import Batch, GraphSet
 from moma_app.errors import CancelledError, InputError, TrainingDivergedError
 from moma_app.progress import EpochEnded, FitEnded, Listener, silent
 from moma_app.runtime import pick_device, prepare, seed_everything
+from moma_app.training.losses import loss_of
 from moma_app.training.model import PropertyModel, TargetScale
+from moma_app.training.probe import batch_size
 from moma_app.training.schedule import WarmupCosinePlateau
+from moma_app.training.settings import FitConfig, Trainable
 
-Trainable = Literal["full", "adapter", "head"]
-Loss = Literal["mae", "huber", "cross-entropy"]
 DIVERGED = 1e3
 """A training error of so many standard deviations is divergence."""
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How a model is trained.
-
-    Attributes:
-        epochs: upper limit.
-        learning_rate: peak rate of the backbone or adapters.
-        head_learning_rate: peak rate of the head.
-        batch_size: structures in a step.
-        weight_decay: AdamW's, on matrices only.
-        warmup: share of all steps with a rising learning rate.
-        final_fraction: share of the peak rate that the cosine ends at.
-        plateau_patience: epochs without improvement before the rate is halved.
-        early_stopping: epochs without improvement before the fit ends.
-        ema_decay: of the exponential moving average whose weights are validated and kept.
-        gradient_clip: largest norm of the gradient.
-        trainable: all weights, adapters and head, or the head alone.
-        loss: on the standardised scale.
-        precision: ``auto`` is ``bf16-mixed`` on a CUDA GPU and ``32-true`` elsewhere.
-        seed: of weights, order of batches and dropout.
-    """
-
-    epochs: int = 60
-    learning_rate: float = 5e-4
-    head_learning_rate: float = 2e-3
-    batch_size: int = 32
-    weight_decay: float = 1e-2
-    warmup: float = 0.05
-    final_fraction: float = 0.01
-    plateau_patience: int = 5
-    early_stopping: int = 10
-    ema_decay: float = 0.99
-    gradient_clip: float = 1.0
-    trainable: Trainable = "full"
-    loss: Loss = "mae"
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    seed: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready form."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -178,7 +135,7 @@ def fit(
             use_distributed_sampler=False,  # batches are dealt out to the processes below
             max_epochs=config.epochs,
             callbacks=[
-                EMAWeightAveraging(use_buffers=False, decay=config.ema_decay),
+                WeightAveraging(use_buffers=False, avg_fn=rising_average(config.ema_decay)),
                 best,
                 early,
                 _Report(),
@@ -222,6 +179,19 @@ def fit(
         )
     )
     return result
+
+
+def rising_average(decay: float) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
+    """Return an exponential moving average whose decay rises from 0.1 to ``decay`` with the steps.
+
+    With a constant decay the average of a short fit would hardly leave the starting weights.
+    """
+
+    def average(averaged: Tensor, current: Tensor, count: int | Tensor) -> Tensor:
+        present = min(decay, (1 + float(count)) / (10 + float(count)))
+        return torch.lerp(current, averaged, present)
+
+    return average
 
 
 def _precision(config: FitConfig, device: torch.device) -> Literal["32-true", "bf16-mixed"]:
@@ -268,7 +238,7 @@ class _FitModule(L.LightningModule):
         batches = training_batches(
             shared.data.train,
             shared.costs,
-            batch_size=shared.config.batch_size,
+            batch_size=batch_size(shared.config, len(shared.data.train)),
             seed=shared.config.seed,
             epoch=self.current_epoch,
             probabilities=shared.data.sampling,
@@ -288,10 +258,8 @@ class _FitModule(L.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         config = self.shared.config
         groups: list[dict[str, Any]] = []
-        for part, rate in (
-            (self.model.network, config.learning_rate),
-            (self.model.head, config.head_learning_rate),
-        ):
+        head_rate = config.joint_head_learning_rate if config.head_epochs else config.head_learning_rate
+        for part, rate in ((self.model.network, config.learning_rate), (self.model.head, head_rate)):
             chosen = [p for p in part.parameters() if p.requires_grad]
             matrices = [p for p in chosen if p.ndim > 1]
             vectors = [p for p in chosen if p.ndim <= 1]
@@ -300,7 +268,8 @@ class _FitModule(L.LightningModule):
                     groups.append(
                         {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay}
                     )
-        steps = math.ceil(len(self.shared.data.train) / config.batch_size) * config.epochs
+        rows = len(self.shared.data.train)
+        steps = math.ceil(rows / batch_size(config, rows)) * config.epochs
         self.schedule = self.schedule or WarmupCosinePlateau(
             total_steps=steps,
             warmup_steps=max(1, round(config.warmup * steps)),
@@ -433,17 +402,11 @@ class _Shared:
 
     def loss(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, float]:
         """Return the loss, and the error in the task's unit for the record."""
+        loss = loss_of(outputs, targets, self.config.loss)
         if self.config.loss == "cross-entropy":
-            loss = F.cross_entropy(outputs, targets)
             return loss, float(loss.detach())
-        difference = outputs.squeeze(1) - targets
-        error = float(difference.detach().abs().mean()) * self.scale.std
-        loss = (
-            F.huber_loss(difference, torch.zeros_like(difference))
-            if self.config.loss == "huber"
-            else difference.abs().mean()
-        )
-        return loss, error
+        difference = outputs.detach().squeeze(1) - targets
+        return loss, float(difference.abs().mean()) * self.scale.std
 
 
 class _Report(Callback):

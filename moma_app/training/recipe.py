@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from moma_app.backbones.base import Layers
 from moma_app.errors import InputError, UnknownNameError
-from moma_app.training.loop import FitConfig
 from moma_app.training.model import HeadConfig
+from moma_app.training.settings import FitConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 

@@ -29,7 +29,9 @@ from moma_app.training.metrics import (
     regression_errors,
 )
 from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.probe import probe
 from moma_app.training.recipe import Recipe
+from moma_app.training.settings import FitConfig
 
 if TYPE_CHECKING:
     from moma_app.tasks.data import TaskData
@@ -121,11 +123,12 @@ def train_on_task(
 
     target_device = pick_device(device)
     model.to(target_device).eval()
-    head.fit_scaler(apply_in_batches(model.embed, graphs, train, target_device).to(target_device))
     sampling = inverse_frequencies(targets[train]) if recipe.sampling == "inverse-frequency" else None
+    fit_data = FitData(graphs, targets, train, val, sampling)
+    _prepare_head(model, fit_data, scale, config, target_device)
     result = fit(
         model,
-        FitData(graphs, targets, train, val, sampling),
+        fit_data,
         scale,
         config,
         folder,
@@ -146,6 +149,20 @@ def train_on_task(
     return Outcome(
         model, layers, scale, result, errors, used[test], predicted, rows_train=len(train), rows_val=len(val)
     )
+
+
+def _prepare_head(
+    model: PropertyModel, data: FitData, scale: TargetScale, config: FitConfig, device: torch.device
+) -> None:
+    """Fit the head's scaler on the train rows and, if asked for, train the head alone."""
+    features = apply_in_batches(model.embed, data.graphs, data.train, device).to(device)
+    model.head.fit_scaler(features)
+    if not config.head_epochs:
+        return
+    values = torch.from_numpy(data.targets).to(device)
+    values = values.long() if config.loss == "cross-entropy" else scale.standardise(values).float()
+    val_features = apply_in_batches(model.embed, data.graphs, data.val, device).to(device)
+    probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config)
 
 
 def pooling_of(data: TaskData) -> Pooling:

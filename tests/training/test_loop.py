@@ -55,7 +55,7 @@ def test_a_resumed_fit_ends_as_an_undisturbed_one(new_model, fit_data, scale, tm
     steps = iter(range(100))
     stopped = new_model(dropout=0.2)
     with pytest.raises(CancelledError, match="resumed"):  # in the middle of the second of three epochs
-        fit(stopped, fit_data, scale, SHORT, tmp_path / "cut", device="cpu", stop=lambda: next(steps) == 2)
+        fit(stopped, fit_data, scale, SHORT, tmp_path / "cut", device="cpu", stop=lambda: next(steps) == 5)
     resumed = new_model(dropout=0.2)
     rest = fit(resumed, fit_data, scale, SHORT, tmp_path / "cut", device="cpu", resume=True)
 

@@ -1,0 +1,60 @@
+"""Settings of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Trainable = Literal["full", "adapter", "head"]
+Loss = Literal["mae", "huber", "cross-entropy"]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a model is trained.
+
+    Attributes:
+        epochs: upper limit.
+        learning_rate: peak rate of the backbone or adapters.
+        head_learning_rate: peak rate of the head while it trains alone, see ``head_epochs``, and
+            in the fit itself where it does not.
+        joint_head_learning_rate: of the head together with the backbone after it trained alone.
+        head_epochs: epochs of the head alone on frozen features before the fit; 0 for none.
+        batch_size: structures in a step, at most.
+        min_batches: steps that an epoch has at least, if batches of four allow it.
+        weight_decay: AdamW's, on matrices only.
+        warmup: share of all steps with a rising learning rate.
+        final_fraction: share of the peak rate that the cosine ends at.
+        plateau_patience: epochs without improvement before the rate is halved.
+        early_stopping: epochs without improvement before the fit ends.
+        ema_decay: of the exponential moving average whose weights are validated and kept; it
+            starts lower and rises with the steps.
+        gradient_clip: largest norm of the gradient.
+        trainable: all weights, adapters and head, or the head alone.
+        loss: on the standardised scale.
+        precision: ``auto`` is ``bf16-mixed`` on a CUDA GPU and ``32-true`` elsewhere.
+        seed: of weights, order of batches and dropout.
+    """
+
+    epochs: int = 60
+    learning_rate: float = 5e-4
+    head_learning_rate: float = 2e-3
+    joint_head_learning_rate: float = 5e-4
+    head_epochs: int = 0
+    batch_size: int = 32
+    min_batches: int = 8
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    final_fraction: float = 0.01
+    plateau_patience: int = 5
+    early_stopping: int = 10
+    ema_decay: float = 0.99
+    gradient_clip: float = 1.0
+    trainable: Trainable = "full"
+    loss: Loss = "mae"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return asdict(self)
