@@ -9,11 +9,14 @@ modules' errors enters: the time to solve does not depend on the number of rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moma_app.errors import InputError, MomaError
+
+Solver = Literal["active-set", "cvxpy"]
 
 NEGLIGIBLE = 1e-6
 """Weights under this are set to zero, and the others solved for anew."""
@@ -40,12 +43,16 @@ class WeightSolution:
     included: NDArray[np.bool_]
 
 
-def optimize_weights(predictions: ArrayLike, targets: ArrayLike) -> WeightSolution:
+def optimize_weights(
+    predictions: ArrayLike, targets: ArrayLike, solver: Solver = "active-set"
+) -> WeightSolution:
     """Find the convex combination of predictions with the least squared error (MoMa, Eq. 2-3).
 
     Args:
         predictions: one column per module, [m, N].
         targets: [m].
+        solver: ``active-set`` is exact to rounding error and does not depend on the order of the
+            modules; ``cvxpy`` solves the same problem by CLARABEL, to about 1e-8.
 
     Returns:
         The solution, which does not depend on the order of the modules. Where several weightings
@@ -73,7 +80,8 @@ def optimize_weights(predictions: ArrayLike, targets: ArrayLike) -> WeightSoluti
     gram = errors.T @ errors / len(values)
     kept = np.arange(len(gram))
     while True:  # what a negligible module did, for which it was far off elsewhere, others must do
-        best, status = minimize_on_simplex(gram[np.ix_(kept, kept)])
+        minimize = minimize_on_simplex if solver == "active-set" else minimize_with_cvxpy
+        best, status = minimize(gram[np.ix_(kept, kept)])
         shares = best / copies[kept]
         dropped = (shares > 0) & (shares < min(NEGLIGIBLE, shares.max()))
         if not dropped.any():
@@ -113,6 +121,32 @@ def minimize_on_simplex(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     weights = scale * _minimize_nonnegative(hessian, scale)
     result: NDArray[np.float64] = weights / weights.sum()
     return result, "optimal"
+
+
+def minimize_with_cvxpy(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """Minimise wᵀ G w over the simplex with cvxpy, as the problem is written in the paper.
+
+    An independent check of :func:`minimize_on_simplex`, and the place to add constraints.
+
+    Returns:
+        The weights, float64 [N], and the solver's status.
+
+    Raises:
+        MomaError: the solver failed.
+    """
+    import cvxpy as cp
+
+    scaled = (gram + gram.T) / (2 * max(float(np.trace(gram)) / len(gram), np.finfo(float).tiny))
+    weights = cp.Variable(len(gram), nonneg=True)
+    problem = cp.Problem(cp.Minimize(cp.quad_form(weights, cp.psd_wrap(scaled))), [cp.sum(weights) == 1])
+    try:
+        problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
+    except cp.SolverError as exc:
+        raise MomaError(f"The weights could not be found: the solver failed ({exc}).") from exc
+    if weights.value is None:
+        raise MomaError(f"The weights could not be found: the solver says {problem.status!r}.")
+    found: NDArray[np.float64] = np.maximum(np.asarray(weights.value, dtype=np.float64), 0.0)
+    return found / found.sum(), str(problem.status)
 
 
 def _minimize_nonnegative(hessian: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:

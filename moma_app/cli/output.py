@@ -52,9 +52,9 @@ def _finite(data: Any) -> Any:
 
 def table(title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table; a column is its heading and ``left`` or ``right``."""
-    grid = Table(
-        title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
+    if title:
+        say(title)
+    grid = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for position, (heading, side) in enumerate(columns):
         last = position == len(columns) - 1
         grid.add_column(

@@ -336,3 +336,15 @@ def test_arguments_are_not_changed(problem):
     before = gram.copy()
     minimize_on_simplex(gram)
     assert np.array_equal(gram, before)
+
+
+def test_cvxpy_finds_the_same_weights():
+    """The problem as the paper writes it, solved by a general convex solver."""
+    generator = np.random.default_rng(5)
+    for n in (2, 6, 18):
+        targets = generator.normal(size=200)
+        predictions = targets[:, None] + generator.normal(size=(200, n)) * (0.5 + generator.random(n))
+        ours = optimize_weights(predictions, targets)
+        theirs = optimize_weights(predictions, targets, solver="cvxpy")
+        np.testing.assert_allclose(theirs.weights, ours.weights, atol=1e-5)
+        assert ours.objective <= theirs.objective + 1e-12
