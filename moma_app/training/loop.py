@@ -126,11 +126,14 @@ def fit(
         dirpath=folder, filename="best", monitor="val_error", save_last=True, enable_version_counter=False
     )
     early = EarlyStopping("val_error", patience=config.early_stopping, check_finite=False)
+    n_devices = devices or (torch.cuda.device_count() if target_device.type == "cuda" else 1)
     started = time.perf_counter()
     with _quiet_lightning():
         trainer = L.Trainer(
             accelerator={"cuda": "gpu"}.get(target_device.type, target_device.type),
-            devices=devices or ("auto" if target_device.type == "cuda" else 1),
+            devices=n_devices,
+            # A share of a batch may lack what a layer acts on: no bond under 3 Å, so no angle.
+            strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
             precision=_precision(config, target_device),
             use_distributed_sampler=False,  # batches are dealt out to the processes below
             max_epochs=config.epochs,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
+import pytest
 import torch
 
 FIT = """
@@ -38,14 +41,19 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         folder.mkdir()
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, str(script), str(folder), str(devices)],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=240,
+            start_new_session=True,  # so that on a hang both processes can be ended
         )
-        assert done.returncode == 0, done.stderr
+        try:
+            output, _ = process.communicate(timeout=150)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"{devices} processes did not finish: one waits for the other")
+        assert process.returncode == 0, output
         results.append(torch.load(folder / "out.pt", weights_only=True))
     one, two = results
     torch.testing.assert_close(two["curve"], one["curve"], rtol=1e-4, atol=1e-5)
