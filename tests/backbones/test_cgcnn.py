@@ -125,7 +125,7 @@ def test_element_features_are_the_authors(reference):
 
 
 def test_embeddings_of_a_whole_task_agree_where_no_tie_matters(reference, shared):
-    from conftest import read_crystals
+    from crystals import read_crystals
 
     stored = np.load(shared / "reference/amc/amc.npz")
     usable = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED, read_crystals
+from crystals import SHARED, read_crystals
 
 from moma_app.backbones.base import pool
 from moma_app.backbones.chgnet import EnergyReadout, backbone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import to_ase
+from crystals import to_ase
 from safetensors.torch import load_file, save_file
 
 from moma_app.backbones.adapters import attach_adapters, freeze_all_but_adapters, set_adapter_scale
