@@ -59,11 +59,12 @@ def main(arguments: list[str] | None = None) -> None:
         exc.show()
         sys.exit(exc.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        err.print(
-            "Stopped. What was finished is kept; the same command with --resume goes on.", highlight=False
-        )
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `moma tasks list | head` does
         sys.exit(0)
+    if code == INTERRUPTED:  # some versions of Typer turn the interruption into this code themselves
+        err.print(
+            "Stopped. What was finished is kept; the same command with --resume goes on.", highlight=False
+        )
     sys.exit(code if isinstance(code, int) else 0)

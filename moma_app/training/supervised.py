@@ -21,7 +21,8 @@ from moma_app.backbones.inference import apply_in_batches
 from moma_app.errors import InputError
 from moma_app.progress import Listener, Note, silent
 from moma_app.runtime import pick_device
-from moma_app.training.loop import FitData, FitResult, fit
+from moma_app.training.fit_module import FitData
+from moma_app.training.loop import FitResult, fit
 from moma_app.training.metrics import (
     ClassificationErrors,
     RegressionErrors,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -214,6 +217,28 @@ def test_a_closed_pipe_is_no_error():
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_fit_says_so_and_goes_on(tmp_path):
+    """Ctrl-C after the second epoch; the same command with --resume starts with the next one."""
+    command = [sys.executable, "-m", "moma_app", "finetune", TASK, "--from", "backbone", "--epochs", "12"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MOMA_DEVICE": "cpu"}
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, env=environment, stderr=stream, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while "epoch 2/12" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert log.read_text().splitlines()[-1].startswith("Stopped.")
+    done = log.read_text().count("epoch ")
+    again = subprocess.run(
+        [*command, "--resume"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    first = next(line for line in again.stderr.splitlines() if line.startswith("epoch "))
+    assert first.startswith(f"epoch {done + 1}/12")
 
 
 def test_demo_end_to_end(ok, tmp_path, monkeypatch):

@@ -15,7 +15,9 @@ import sys, numpy as np, torch
 from pathlib import Path
 from moma_app.backbones.registry import get_backbone
 from moma_app.tasks import get_task
-from moma_app.training.loop import FitConfig, FitData, fit
+from moma_app.training.fit_module import FitData
+from moma_app.training.loop import fit
+from moma_app.training.settings import FitConfig
 from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
 
 torch.set_num_threads(1)

@@ -11,7 +11,8 @@ import torch
 from moma_app.backbones.adapters import attach_adapters
 from moma_app.errors import CancelledError, InputError, TrainingDivergedError
 from moma_app.progress import EpochEnded, FitEnded
-from moma_app.training.loop import FitConfig, fit
+from moma_app.training.loop import fit
+from moma_app.training.settings import FitConfig
 
 SHORT = FitConfig(epochs=3, batch_size=8, learning_rate=3e-4, head_learning_rate=3e-3, ema_decay=0.5)
 
@@ -64,6 +65,20 @@ def test_a_resumed_fit_ends_as_an_undisturbed_one(new_model, fit_data, scale, tm
         assert ours.val_error == pytest.approx(theirs.val_error, rel=1e-6)
         assert ours.learning_rate == pytest.approx(theirs.learning_rate)
     assert_equal_states(state_of(resumed), state_of(undisturbed), rtol=1e-6, atol=1e-7)
+
+
+def test_epochs_without_improvement_are_not_repeated_either(new_model, fit_data, scale, tmp_path):
+    config = dataclasses.replace(SHORT, epochs=4, learning_rate=0.0, head_learning_rate=0.0)
+    steps = iter(range(100))
+    with pytest.raises(CancelledError):  # in the fourth epoch
+        fit(new_model(), fit_data, scale, config, tmp_path, device="cpu", stop=lambda: next(steps) == 13)
+    events = []
+    result = fit(
+        new_model(), fit_data, scale, config, tmp_path, device="cpu", resume=True, progress=events.append
+    )
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [4]
+    assert [event.epoch for event in result.curve] == [1, 2, 3, 4]
+    assert result.best_epoch == 1
 
 
 def test_without_resume_old_checkpoints_are_not_used(new_model, fit_data, scale, tmp_path):
