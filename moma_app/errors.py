@@ -18,6 +18,20 @@ class InputError(MomaError):
     """A file, row or argument that cannot be used as it is."""
 
 
+class StructureRefusedError(InputError):
+    """One of several structures cannot be made a graph.
+
+    Attributes:
+        position: which one, from 0.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, position: int, reason: str) -> None:
+        self.position = position
+        self.reason = reason
+        super().__init__(f"Structure {position}: {reason}")
+
+
 class UnknownNameError(InputError):
     """A name that is not among the known ones; the message lists what is close."""
 

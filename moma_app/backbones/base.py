@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from moma_app.backbones.graphs import Batch, Graph, GraphSet, Schema
 from moma_app.backbones.segments import EdgeIndex, scatter_sum
-from moma_app.errors import InputError
+from moma_app.errors import InputError, StructureRefusedError
 from moma_app.progress import Listener, Step, silent
 from moma_app.structures import Crystal, StructureSet
 
@@ -119,7 +119,7 @@ class Backbone(ABC):
         """Build the graphs of many structures, in order.
 
         Raises:
-            InputError: as :meth:`graph`; the message names the position of the structure.
+            StructureRefusedError: as :meth:`graph`; it names the position of the structure.
         """
         packed = StructureSet.from_any(structures)
         graphs: list[Graph] = []
@@ -127,7 +127,7 @@ class Backbone(ABC):
             try:
                 graphs.append(self.graph(crystal))
             except InputError as exc:
-                raise InputError(f"Structure {position}: {exc}") from exc
+                raise StructureRefusedError(position, str(exc)) from exc
             if (position + 1) % 100 == 0 or position + 1 == len(packed):
                 done = position + 1
                 progress(Step(what="graphs built", done=done, total=len(packed), fraction=done / len(packed)))

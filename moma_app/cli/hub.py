@@ -199,11 +199,11 @@ def predict(
     quiet: options.Quiet = False,
 ) -> None:
     """Predict every module's property for structures."""
-    from moma_app.cli.predict import read_all
+    from moma_app.cli.predict import naming, read_all
     from moma_app.training.hub_predictions import predict_with_hub
 
     structures = read_all(files, skip=False)
-    with progress_bar(quiet=quiet) as progress:
+    with naming(structures), progress_bar(quiet=quiet) as progress:
         predictions = predict_with_hub(
             _open(hub),
             [s.crystal for s in structures],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,7 @@ import typer
 
 from moma_app.cli import options
 from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
-from moma_app.errors import InputError
+from moma_app.errors import InputError, StructureRefusedError
 
 if TYPE_CHECKING:
     from moma_app.tasks.structure_files import NamedStructure
@@ -36,7 +38,7 @@ def predict(
 
     loaded = Predictor.load(predictor)
     structures = read_all(files, skip=skip)
-    with progress_bar(quiet=quiet) as progress:
+    with naming(structures), progress_bar(quiet=quiet) as progress:
         prediction = loaded.predict(
             [structure.crystal for structure in structures],
             device=options.use_machine(device),
@@ -80,6 +82,17 @@ def read_all(files: list[Path], *, skip: bool) -> list[NamedStructure]:
     if not structures:
         raise InputError("None of the files has a usable structure.")
     return structures
+
+
+@contextmanager
+def naming(structures: list[NamedStructure]) -> Iterator[None]:
+    """Let an error about one of the structures name its file instead of its position."""
+    try:
+        yield
+    except StructureRefusedError as exc:
+        raise InputError(
+            f"{structures[exc.position].label}: {exc.reason} Nothing was predicted; leave that file out."
+        ) from exc
 
 
 def _rows(

@@ -203,6 +203,14 @@ def test_bad_structure_files_are_named_and_nothing_is_written(ok, refused, cif, 
     assert len(out.read_text().splitlines()) == 2
 
 
+def test_an_element_nobody_knows_is_named_with_its_file(refused, cif, tmp_path):
+    curium = tmp_path / "curium.cif"
+    write(curium, bulk("Cm", "fcc", a=4.9), format="cif")
+    message = refused("hub", "predict", cif, curium, "--hub", "builtin")
+    assert message.startswith("curium.cif: ")
+    assert "does not know the element Cm" in message
+
+
 def test_wrong_usage_exits_with_two():
     done = subprocess.run(
         [sys.executable, "-m", "moma_app", "compose"], capture_output=True, text=True, check=False
