@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from filelock import Timeout
 from safetensors.numpy import save_file
 
 from moma_app.backbones.base import Backbone
 from moma_app.backbones.graphs import Array, GraphSet
-from moma_app.files import atomic_path
-from moma_app.progress import Listener, silent
+from moma_app.files import atomic_path, lock_for
+from moma_app.progress import Listener, Note, silent
 from moma_app.structures import StructureSet
 
 PTR = "ptr:"
-FORMAT = "1"
+FORMAT = "2"
+"""Raised when graphs are arranged in another way, so that results do not depend on a file's age."""
 
 
 def cached_graphs(
@@ -26,8 +29,8 @@ def cached_graphs(
     """Return the graphs of ``structures``, from the cache file if they were built before.
 
     The file's name is a hash of the structures and of the way graphs are built, so a changed
-    row or cutoff never meets an old file. A damaged file is built anew. ``folder=None`` turns
-    the cache off.
+    row or cutoff never meets an old file. A damaged file is built anew. Of several processes that
+    need the same file one builds it, and the others wait. ``folder=None`` turns the cache off.
 
     Raises:
         InputError: as :meth:`Backbone.graphs`.
@@ -35,17 +38,44 @@ def cached_graphs(
     if folder is None:
         return backbone.graphs(structures, progress)
     path = folder / f"{backbone.graph_key}-{structure_hash(structures)[:24]}.safetensors"
-    if path.is_file():
-        try:
-            return read_graphs(backbone, path)
-        except (SafetensorError, OSError, ValueError, KeyError):
-            path.unlink(missing_ok=True)
-    graphs = backbone.graphs(structures, progress)
+    found = _read_if_sound(backbone, path)
+    if found is None:
+        with _only_one(path, progress):
+            found = _read_if_sound(backbone, path)
+            if found is None:
+                _write(backbone.graphs(structures, progress), path)
+                # Pages of the file can be dropped when memory is short; the arrays just built cannot.
+                found = read_graphs(backbone, path)
+    return found
+
+
+def _read_if_sound(backbone: Backbone, path: Path) -> GraphSet | None:
+    try:
+        return read_graphs(backbone, path) if path.is_file() else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextmanager
+def _only_one(path: Path, progress: Listener) -> Iterator[None]:
+    """Let one process at a time work on ``path``, and say so if this one has to wait."""
+    lock = lock_for(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress(Note(message="Another process is building these graphs: waiting for it."))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(graphs: GraphSet, path: Path) -> None:
     arrays = {name: np.ascontiguousarray(array) for name, array in graphs.arrays.items()}
     arrays |= {f"{PTR}{scope}": ptr for scope, ptr in graphs.ptr.items()}
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata={"format": FORMAT})
-    return graphs
 
 
 def read_graphs(backbone: Backbone, path: Path) -> GraphSet:
@@ -90,5 +120,5 @@ def structure_hash(structures: StructureSet) -> str:
         (structures.cells, "<f8"),
         (structures.frac_coords, "<f8"),
     ):
-        digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+        digest.update(np.ascontiguousarray(array, dtype=kind).data)
     return digest.hexdigest()

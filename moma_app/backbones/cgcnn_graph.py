@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moma_app.backbones.graphs import Field, Graph, Schema
-from moma_app.backbones.neighbors import Neighbors, find_neighbors
-from moma_app.structures import Crystal
+from moma_app.backbones.elements import check_elements
+from moma_app.backbones.graphs import Field, GraphSet, Schema
+from moma_app.backbones.neighbors import Neighbors, Pairs, find_pairs
+from moma_app.structures import StructureSet
 
 CUTOFF = 8.0
 MAX_NEIGHBORS = 12
@@ -56,29 +57,35 @@ SCHEMA = Schema(
 )
 
 
-def build_graph(crystal: Crystal) -> Graph:
-    """Build the graph of one structure.
+def build_graphs(crystals: StructureSet) -> GraphSet:
+    """Build the graphs of many structures (at least one) together.
 
     An atom with fewer than 12 neighbours has fewer edges. (The authors fill the missing ones with
     the crystal's first atom at 9 Å, so that the result depends on the order of the atoms.)
 
     Raises:
-        InputError: an atom has no neighbour within 8 Å, or the cell has no volume.
+        InputError: in one of the structures the table lacks an element, an atom has no neighbour within
+            8 Å, or the cell has no volume.
     """
-    pairs = find_neighbors(crystal, CUTOFF)
-    chosen = nearest(pairs, crystal.numbers)
-    return Graph(
+    check_elements(crystals.numbers, MAX_NUMBER, "cgcnn")
+    pairs = find_pairs(crystals, CUTOFF)
+    chosen = nearest(pairs, crystals.numbers)
+    center = pairs.center[chosen]
+    return GraphSet.from_counted_through(
         SCHEMA,
         {
-            "numbers": crystal.numbers,
-            "edge_center": pairs.center[chosen],
+            "numbers": crystals.numbers,
+            "edge_center": center,
             "edge_neighbor": pairs.neighbor[chosen],
             "distance": pairs.distance[chosen],
         },
+        {"atom": crystals.ptr, "edge": np.searchsorted(center, crystals.ptr)},
     )
 
 
-def nearest(pairs: Neighbors, numbers: NDArray[np.integer[Any]], k: int = MAX_NEIGHBORS) -> NDArray[np.int64]:
+def nearest(
+    pairs: Neighbors | Pairs, numbers: NDArray[np.integer[Any]], k: int = MAX_NEIGHBORS
+) -> NDArray[np.int64]:
     """Return positions in ``pairs`` of the ``k`` nearest of each centre, ascending by centre and distance.
 
     Ties go to the lighter element, then to the lower index in ``numbers``, then in order of images.
@@ -86,9 +93,15 @@ def nearest(pairs: Neighbors, numbers: NDArray[np.integer[Any]], k: int = MAX_NE
     by_distance = np.lexsort((pairs.distance, pairs.center))
     center, distance = pairs.center[by_distance], pairs.distance[by_distance]
     shell = np.cumsum(np.diff(center, prepend=-1).astype(bool) | (np.diff(distance, prepend=0) > TIE))
+    counts = np.bincount(center, minlength=len(numbers))
+    first = np.cumsum(counts) - counts
+    last_shell = shell[first + np.minimum(counts, k) - 1]
+    near = np.flatnonzero(shell <= last_shell[center])  # the others need no order among themselves
+    by_distance, shell, center = by_distance[near], shell[near], center[near]
+
     neighbor = pairs.neighbor[by_distance]
     order = by_distance[np.lexsort((*pairs.image[by_distance].T, neighbor, numbers[neighbor], shell))]
-    counts = np.bincount(pairs.center, minlength=len(numbers))
+    counts = np.bincount(center, minlength=len(numbers))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     return order[rank < k]
 

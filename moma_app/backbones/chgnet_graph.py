@@ -6,17 +6,17 @@ than 3 Å also exchange messages with the bonds they meet at an atom, through th
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from moma_app.backbones.graphs import Field, Graph, Schema
-from moma_app.backbones.neighbors import find_neighbors, symmetric_pairs
-from moma_app.structures import Crystal
+from moma_app.backbones.elements import check_elements
+from moma_app.backbones.graphs import Field, GraphSet, Schema
+from moma_app.backbones.neighbors import Pairs, find_pairs
+from moma_app.structures import StructureSet
 
 ATOM_CUTOFF = 6.0
 BOND_CUTOFF = 3.0
+MAX_NUMBER = 94
 STABILITY = 1 - 1e-6
 """Factor on cosines before the arccosine, as CHGNet was trained with."""
 
@@ -41,50 +41,78 @@ SCHEMA = Schema(
 )
 
 
-def build_graph(crystal: Crystal) -> Graph:
-    """Build the graph of one structure.
+def build_graphs(crystals: StructureSet) -> GraphSet:
+    """Build the graphs of many structures (at least one) together.
 
     Raises:
-        InputError: an atom has no neighbour within 6 Å, or the cell has no volume.
+        InputError: in one of the structures CHGNet does not know an element, an atom has no neighbour
+            within 6 Å, or the cell has no volume.
     """
-    pairs, reverse = symmetric_pairs(find_neighbors(crystal, ATOM_CUTOFF))
-    is_representative = np.arange(len(reverse)) < reverse
-    edge_bond = np.empty(len(reverse), dtype=np.int64)
-    edge_bond[is_representative] = np.arange(is_representative.sum())
-    edge_bond[~is_representative] = edge_bond[reverse[~is_representative]]
-    bond_length = pairs.distance[is_representative]
+    check_elements(crystals.numbers, MAX_NUMBER, "chgnet")
+    bonds = find_pairs(crystals, ATOM_CUTOFF, half=True)
+    n_bonds = len(bonds.center)
+    center = np.concatenate([bonds.center, bonds.neighbor])
+    order = _stable_order(center, len(crystals.numbers))
+    edge_center = center[order]
+    edge_neighbor = np.concatenate([bonds.neighbor, bonds.center])[order]
+    backward = order >= n_bonds
+    edge_bond = order - n_bonds * backward
 
-    short_bond = np.flatnonzero(bond_length < BOND_CUTOFF)
-    short_of_bond = np.full(len(bond_length), -1)
-    short_of_bond[short_bond] = np.arange(len(short_bond))
-    arms = np.flatnonzero(short_of_bond[edge_bond] >= 0)
-    first, second = _ordered_pairs_within_groups(pairs.center[arms])
-    direction = pairs.vector[arms] / pairs.distance[arms, None]
-    cosine = np.einsum("ij,ij->i", direction[first], direction[second])
-    return Graph(
+    is_short = bonds.distance < BOND_CUTOFF
+    short_bond = np.flatnonzero(is_short)
+    short_of_bond = np.cumsum(is_short) - 1
+    arms = np.flatnonzero(is_short[edge_bond])
+    arm_center, arm_short = edge_center[arms], short_of_bond[edge_bond[arms]]
+    direction = _directions(bonds, short_bond, crystals)[arm_short]
+    direction[backward[arms]] *= -1
+    n_arms = np.bincount(arm_center, minlength=len(crystals.numbers))
+    first, second = _ordered_pairs_within_groups(n_arms)
+    cosine = np.zeros(len(first))
+    for axis in direction.T.copy():
+        cosine += axis[first] * axis[second]
+
+    atom, bond = crystals.ptr, bonds.ptr
+    short, arm = np.searchsorted(short_bond, bond), np.concatenate([[0], np.cumsum(n_arms)])[atom]
+    angle = np.searchsorted(first, arm)
+    return GraphSet.from_counted_through(
         SCHEMA,
         {
-            "numbers": crystal.numbers,
-            "edge_center": pairs.center,
-            "edge_neighbor": pairs.neighbor,
+            "numbers": crystals.numbers,
+            "edge_center": edge_center,
+            "edge_neighbor": edge_neighbor,
             "edge_bond": edge_bond,
-            "bond_length": bond_length,
+            "bond_length": bonds.distance,
             "short_bond": short_bond,
-            "arm_center": pairs.center[arms],
-            "arm_short": short_of_bond[edge_bond[arms]],
+            "arm_center": arm_center,
+            "arm_short": arm_short,
             "angle_first": first,
             "angle_second": second,
             "angle": np.arccos(np.clip(cosine, -1, 1) * STABILITY),
         },
+        {"atom": atom, "edge": 2 * bond, "bond": bond, "short": short, "arm": arm, "angle": angle},
     )
 
 
-def _ordered_pairs_within_groups(group: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all ordered pairs of different positions with the same (ascending) group value."""
-    _, start, size = np.unique(group, return_index=True, return_counts=True)
-    partners = np.repeat(size, size)
-    first = np.repeat(np.arange(len(group)), partners)
-    offset = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
-    second = np.repeat(np.repeat(start, size), partners) + offset
-    different = first != second
-    return first[different], second[different]
+def _stable_order(values: NDArray[np.int64], upper: int) -> NDArray[np.int64]:
+    """Return the stable order of values below ``upper``; NumPy sorts 16-bit integers much the fastest."""
+    return np.argsort(values.astype(np.uint16) if upper <= 2**16 else values, kind="stable")
+
+
+def _directions(bonds: Pairs, chosen: NDArray[np.int64], crystals: StructureSet) -> NDArray[np.float64]:
+    """Return unit vectors from neighbour to centre of the chosen bonds, float64 [n_chosen, 3]."""
+    center, neighbor = bonds.center[chosen], bonds.neighbor[chosen]
+    owner = np.searchsorted(bonds.ptr, chosen, side="right") - 1
+    shift = np.einsum("ij,ijk->ik", bonds.image[chosen], crystals.cells[owner])
+    vector = bonds.positions[center] - bonds.positions[neighbor] - shift
+    directions: NDArray[np.float64] = vector / bonds.distance[chosen, None]
+    return directions
+
+
+def _ordered_pairs_within_groups(size: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all ordered pairs of different positions within consecutive groups of the given sizes."""
+    start = np.repeat(np.cumsum(size) - size, size)
+    partners = np.repeat(size, size) - 1
+    first = np.repeat(np.arange(len(start)), partners)
+    second = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners - start, partners)
+    second += second >= first
+    return first, second

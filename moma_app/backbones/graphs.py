@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from moma_app.errors import IncompatibleError
+
+if TYPE_CHECKING:  # processes that build graphs start in half the time without torch
+    import torch
+    from torch import Tensor
 
 Array = NDArray[Any]
 Indices = Sequence[int] | NDArray[np.integer[Any]]
@@ -170,8 +172,47 @@ class GraphSet:
         }
         return cls(schema, arrays, ptr)
 
+    @classmethod
+    def from_counted_through(
+        cls, schema: Schema, arrays: Mapping[str, Array], ptr: Mapping[str, NDArray[np.int64]]
+    ) -> GraphSet:
+        """Make a set of flat arrays whose indices count through the whole set, not within each graph."""
+        local = {}
+        for name, field in schema.fields.items():
+            values = arrays[name]
+            if field.refers_to is not None:
+                shift = np.repeat(ptr[field.refers_to][:-1], np.diff(ptr[field.scope]))
+                values = values - shift.reshape(-1, *(1 for _ in field.shape))
+            local[name] = values.astype(field.dtype, copy=False)
+        return cls(schema, local, ptr)
+
+    @classmethod
+    def join(cls, schema: Schema, parts: Sequence[GraphSet]) -> GraphSet:
+        """Put sets of graphs one after another."""
+        arrays = {
+            name: np.concatenate([np.zeros((0, *f.shape), f.dtype), *(part.arrays[name] for part in parts)])
+            for name, f in schema.fields.items()
+        }
+        counts = {
+            scope: np.concatenate([np.zeros(1, np.int64), *(part.count(scope) for part in parts)])
+            for scope in schema.scopes
+        }
+        return cls(schema, arrays, {scope: np.cumsum(values) for scope, values in counts.items()})
+
     def __len__(self) -> int:
         return len(self.ptr["atom"]) - 1
+
+    def __getitem__(self, index: int) -> Graph:
+        """Return one graph; its arrays are views."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return Graph(
+            self.schema,
+            {
+                name: self.arrays[name][self.ptr[f.scope][index] : self.ptr[f.scope][index + 1]]
+                for name, f in self.schema.fields.items()
+            },
+        )
 
     def count(self, scope: str) -> NDArray[np.int64]:
         """Rows of a scope in each graph, int64 [n]."""
@@ -179,6 +220,8 @@ class GraphSet:
 
     def batch(self, indices: Indices) -> Batch:
         """Collate the graphs at ``indices``, in that order, without a loop over them."""
+        import torch
+
         chosen = np.asarray(indices, dtype=np.int64)
         rows: dict[str, NDArray[np.int64]] = {}
         ptr: dict[str, NDArray[np.int64]] = {}
@@ -201,5 +244,7 @@ class GraphSet:
 
 def owners(ptr: Tensor) -> Tensor:
     """Return which structure each row belongs to, int64 [n_rows], from pointers [n + 1]."""
+    import torch
+
     counts = ptr.diff()
     return torch.repeat_interleave(torch.arange(len(counts), device=ptr.device), counts)
