@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from moma_app.choices import Device, Kernel, Precision
 from moma_app.errors import InputError
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Settings(BaseSettings):
@@ -37,6 +36,15 @@ class Settings(BaseSettings):
         default=None, description="Folder of the user's hub; by default hub/ under home."
     )
     device: Device = Field(default="auto", description="Where networks run.")
+    precision: Precision = Field(
+        default="fp32",
+        description="Arithmetic on a CUDA GPU: tf32 and bf16 are faster and less exact. A CPU always uses fp32.",
+    )
+    kernel: Kernel = Field(
+        default="auto",
+        description="What computes messages on a CPU: kernels built by the machine's C compiler, or PyTorch; "
+        "auto takes PyTorch where there is no compiler.",
+    )
     threads: int | None = Field(default=None, ge=1, description="CPU threads; by default all.")
 
     @field_validator("data", mode="before")

@@ -7,11 +7,15 @@ import os
 import platform
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import cast
 
 import numpy as np
 import torch
 
+from moma_app.choices import Precision
 from moma_app.errors import InputError
 
 
@@ -28,6 +32,36 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise InputError("PyTorch finds no Apple GPU (MPS): use --device cpu.")
     return torch.device(name)
+
+
+def precision_setting() -> Precision:
+    """Return the arithmetic that the settings ask for on a GPU (``MOMA_PRECISION``)."""
+    try:
+        from moma_app.config import get_settings
+    except ModuleNotFoundError:  # a bare GPU machine has PyTorch, but no pydantic
+        return cast("Precision", os.environ.get("MOMA_PRECISION", "fp32"))
+    return get_settings().precision
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Compute in this precision inside the block; a CPU always computes in float32.
+
+    ``tf32`` rounds the inputs of matrix products to 10 bits of mantissa, ``bf16`` runs them in
+    bfloat16 (8 bits): relative errors of about 1e-3 and 1e-2, so neither is the default.
+    """
+    if device.type != "cuda" or precision == "fp32":
+        yield
+    elif precision == "bf16":
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            yield
+    else:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 @cache

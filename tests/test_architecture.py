@@ -12,7 +12,7 @@ import pytest
 import moma_app
 
 ROOT = Path(moma_app.__file__).parent
-FOUNDATIONS = {"errors", "config", "progress", "files", "structures", "runtime"}
+FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "runtime"}
 MAY_IMPORT = {
     "tasks": set(),
     "backbones": set(),
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "amc": {"hub", "backbones", "tasks"},
     "training": {"hub", "backbones", "tasks"},
     "plots": set(),
-    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots"},
+    "bench": {"tasks", "backbones", "hub", "amc", "training"},
+    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench"},
 }
 
 
@@ -81,7 +82,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 import moma_app.backbones.chgnet, moma_app.backbones.inference, moma_app.backbones.cache
-import moma_app.amc.knn, moma_app.amc.merge, moma_app.amc.weights, moma_app.amc.encode
+import moma_app.amc.knn, moma_app.amc.merge, moma_app.amc.weights, moma_app.hub.encode
 import moma_app.training.loop, moma_app.training.model
 import torch
 from moma_app.amc.knn import knn_predictions

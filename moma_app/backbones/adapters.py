@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from moma_app.backbones.algebra import apply_linear, apply_norm
 from moma_app.backbones.base import Network
 
 INIT_STD = 0.02
@@ -37,9 +38,9 @@ class Adapter(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Adapt atom features [n_atoms, d]."""
-        update: Tensor = self.up(F.relu(self.down(self.norm(features))))
-        return features + self.scale * update
+        """Adapt atom features [.., n_atoms, d]."""
+        hidden = F.relu(apply_linear(apply_norm(features, self.norm), self.down))
+        return features + self.scale * apply_linear(hidden, self.up)
 
 
 def attach_adapters(network: Network, width: int, n_layers: int) -> None:

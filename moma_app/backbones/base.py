@@ -10,20 +10,21 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from moma_app.backbones.graphs import Batch, Graph, GraphSet, Schema
+from moma_app.backbones.building import GraphBuilder, build_in_chunks
+from moma_app.backbones.graphs import Batch, Field, Graph, GraphSet, Schema
 from moma_app.backbones.segments import EdgeIndex, scatter_sum
-from moma_app.errors import InputError, StructureRefusedError
-from moma_app.progress import Listener, Step, silent
+from moma_app.progress import Listener, silent
 from moma_app.structures import Crystal, StructureSet
 
 Layers = Literal["all", "last"]
 Pooling = Literal["mean", "sum"]
+EMBEDDING = "embedding"
+"""Field of a batch that holds crystal embeddings computed beforehand."""
 
 
 class Network(nn.Module, ABC):
@@ -31,7 +32,18 @@ class Network(nn.Module, ABC):
 
     After each interaction layer the forward pass calls :meth:`interaction`, which is where
     adapters act. Subclasses hold nothing that is not a parameter or buffer of a module.
+
+    Attributes:
+        stackable: the forward pass accepts parameters of several modules at once, with a leading
+            dimension (see :mod:`moma_app.backbones.algebra`).
+        lower_fields: what :meth:`lower` gives, as fields of a graph; empty if the network cannot
+            be cut below its last interaction layer.
+        upper_reads: fields of the backbone's graphs that the last layer needs besides.
     """
+
+    stackable: ClassVar[bool] = False
+    lower_fields: ClassVar[Mapping[str, Field]] = {}
+    upper_reads: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +52,14 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> list[Tensor]:
         """Return the atom features after every interaction layer, each [n_atoms, width]."""
+
+    def lower(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what the last interaction layer starts from; a batch with these fields starts there."""
+        raise NotImplementedError
+
+    def last_layer(self) -> list[nn.Module]:
+        """Return the parts that belong to the last interaction layer."""
+        return []
 
     def interaction(self, layer: int, features: Tensor) -> Tensor:
         """Pass atom features [n_atoms, width] through the adapter of that layer, if there is one."""
@@ -115,23 +135,25 @@ class Backbone(ABC):
         """Identity of the graph construction; cached graphs of another key are not reused."""
         return f"{self.info.name}-{self.info.cutoff:g}"
 
+    @property
+    def builder(self) -> GraphBuilder:
+        """What builds the graphs of many structures: :meth:`graph` for each, unless overridden.
+
+        A backbone that can build many at once overrides it with a function of a module that does not
+        import torch, so that processes which only build graphs start quickly.
+        """
+        return self._graph_of_each
+
+    def _graph_of_each(self, structures: StructureSet) -> GraphSet:
+        return GraphSet.pack(self.schema, [self.graph(crystal) for crystal in structures])
+
     def graphs(self, structures: Iterable[Any], progress: Listener = silent) -> GraphSet:
-        """Build the graphs of many structures, in order.
+        """Build the graphs of many structures, in order; in several processes if it would take long.
 
         Raises:
             StructureRefusedError: as :meth:`graph`; it names the position of the structure.
         """
-        packed = StructureSet.from_any(structures)
-        graphs: list[Graph] = []
-        for position, crystal in enumerate(packed):
-            try:
-                graphs.append(self.graph(crystal))
-            except InputError as exc:
-                raise StructureRefusedError(position, str(exc)) from exc
-            if (position + 1) % 100 == 0 or position + 1 == len(packed):
-                done = position + 1
-                progress(Step(what="graphs built", done=done, total=len(packed), fraction=done / len(packed)))
-        return GraphSet.pack(self.schema, graphs)
+        return build_in_chunks(self.builder, self.schema, StructureSet.from_any(structures), progress)
 
     def collate(self, graphs: Iterable[Graph]) -> Batch:
         """Make one batch of several graphs."""
@@ -149,12 +171,16 @@ def node_features(network: Network, batch: Batch, layers: Layers) -> Tensor:
     ``layers="all"`` puts the features of every interaction layer side by side,
     ``layers="last"`` takes those of the last.
     """
-    outputs = network(batch)
-    return torch.cat(outputs, dim=1) if layers == "all" else outputs[-1]
+    return join_layers(network(batch), layers)
+
+
+def join_layers(outputs: list[Tensor], layers: Layers) -> Tensor:
+    """Put the layers' atom features side by side, or take the last: [.., n_atoms, d]."""
+    return torch.cat(outputs, dim=-1) if layers == "all" else outputs[-1]
 
 
 def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean") -> Tensor:
-    """Reduce atom features [n_atoms, d] to crystal embeddings [n_structures, d]."""
+    """Reduce atom features [.., n_atoms, d] to crystal embeddings [.., n_structures, d]."""
     counts = batch.n_atoms
     owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
     summed = scatter_sum(features, EdgeIndex(owner, len(counts), is_sorted=True))
@@ -162,7 +188,9 @@ def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean") -> Tensor:
 
 
 def crystal_embedding(network: Network, batch: Batch, layers: Layers, pooling: Pooling = "mean") -> Tensor:
-    """Return crystal embeddings [n_structures, d] of a batch."""
+    """Return crystal embeddings [n_structures, d] of a batch; those that it carries already, if any."""
+    if EMBEDDING in batch.tensors:
+        return batch[EMBEDDING]
     return pool(node_features(network, batch, layers), batch, pooling)
 
 
@@ -174,22 +202,6 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}|{array.dtype}|{tuple(array.shape)}|".encode())
         digest.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def check_elements(numbers: np.ndarray[Any, np.dtype[Any]], max_number: int, backbone: str) -> None:
-    """Refuse elements that the backbone was never trained on.
-
-    Raises:
-        InputError: naming the elements.
-    """
-    unknown = sorted({int(z) for z in numbers if not 1 <= z <= max_number})
-    if unknown:
-        from ase.data import chemical_symbols
-
-        names = ", ".join(chemical_symbols[z] if 0 < z < len(chemical_symbols) else f"Z={z}" for z in unknown)
-        raise InputError(
-            f"Backbone {backbone!r} does not know the element {names} (it knows Z = 1 to {max_number})."
-        )
 
 
 def as_crystal(structure: Any) -> Crystal:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,27 +25,28 @@ from moma_app.backbones.base import (
     Backbone,
     BackboneInfo,
     Network,
-    as_crystal,
-    check_elements,
     crystal_embedding,
 )
+from moma_app.backbones.building import GraphBuilder
 from moma_app.backbones.cgcnn_graph import (
     CUTOFF,
-    MAX_NUMBER,
     N_ELEMENT_FEATURES,
     SCHEMA,
-    build_graph,
+    build_graphs,
     element_features,
 )
-from moma_app.backbones.graphs import Batch, Graph
+from moma_app.backbones.graphs import Batch, Field, Graph
 from moma_app.backbones.segments import EdgeIndex, gather, scatter_sum
 from moma_app.errors import DamagedFileError, IncompatibleError
+from moma_app.structures import StructureSet
 
 WIDTH = 64
 N_LAYERS = 4
 N_GAUSSIANS = 41
 GAUSSIAN_STEP = 0.2
 HEAD_WIDTH = 32
+LOWER_ATOMS = "lower_atoms"
+"""Field of features below the last convolution, see :meth:`CgcnnNetwork.lower`."""
 SEED = 123
 """Seed of the common initialisation, see :meth:`CgcnnBackbone.pretrained_state`."""
 
@@ -116,6 +117,10 @@ class CgcnnNetwork(Network):
     """CGCNN up to its last convolution; atom features after each of the four."""
 
     elements: Tensor
+    lower_fields: ClassVar[Mapping[str, Field]] = {
+        LOWER_ATOMS: Field("atom", "float32", shape=((N_LAYERS - 1) * WIDTH,))
+    }
+    upper_reads = tuple(SCHEMA.fields)
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,15 +131,29 @@ class CgcnnNetwork(Network):
 
     def forward(self, batch: Batch) -> list[Tensor]:
         """Return atom features [n_atoms, 64] after each convolution."""
-        center = EdgeIndex(batch["edge_center"], batch.n_atoms_total, is_sorted=True)
-        neighbor = EdgeIndex(batch["edge_neighbor"], batch.n_atoms_total)
-        basis = self.basis(batch["distance"])
+        lower = batch.tensors if LOWER_ATOMS in batch.tensors else self.lower(batch)
+        earlier = list(torch.split(lower[LOWER_ATOMS], WIDTH, dim=1))
+        last = self.convs[-1](earlier[-1], *self._edges(batch))
+        return [*earlier, self.interaction(N_LAYERS - 1, last)]
+
+    def lower(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the atom features after all convolutions but the last, side by side."""
+        edges = self._edges(batch)
         atoms = self.embedding(self.elements[batch["numbers"] - 1])
         outputs = []
-        for layer, conv in enumerate(self.convs):
-            atoms = self.interaction(layer, conv(atoms, basis, center, neighbor))
+        for layer, conv in enumerate(self.convs[:-1]):
+            atoms = self.interaction(layer, conv(atoms, *edges))
             outputs.append(atoms)
-        return outputs
+        return {LOWER_ATOMS: torch.cat(outputs, dim=1)}
+
+    def last_layer(self) -> list[nn.Module]:
+        """Return the last convolution."""
+        return [self.convs[-1]]
+
+    def _edges(self, batch: Batch) -> tuple[Tensor, EdgeIndex, EdgeIndex]:
+        center = EdgeIndex(batch["edge_center"], batch.n_atoms_total, is_sorted=True)
+        neighbor = EdgeIndex(batch["edge_neighbor"], batch.n_atoms_total)
+        return self.basis(batch["distance"]), center, neighbor
 
 
 class CgcnnBackbone(Backbone):
@@ -155,9 +174,12 @@ class CgcnnBackbone(Backbone):
 
     def graph(self, structure: Any) -> Graph:
         """Build the graph of the 12 nearest neighbours of one structure."""
-        crystal = as_crystal(structure)
-        check_elements(crystal.numbers, MAX_NUMBER, self.info.name)
-        return build_graph(crystal)
+        return build_graphs(StructureSet.from_any([structure]))[0]
+
+    @property
+    def builder(self) -> GraphBuilder:
+        """Builds the graphs of many structures together."""
+        return build_graphs
 
     def network(self) -> CgcnnNetwork:
         """Return a network with random weights."""

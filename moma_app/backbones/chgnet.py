@@ -16,24 +16,28 @@ import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from moma_app.backbones.base import Backbone, BackboneInfo, Network, as_crystal, check_elements
-from moma_app.backbones.chgnet_graph import ATOM_CUTOFF, BOND_CUTOFF, SCHEMA, build_graph
-from moma_app.backbones.graphs import Batch, Graph
+from moma_app.backbones.algebra import apply_linear, apply_norm, linear, look_up
+from moma_app.backbones.base import Backbone, BackboneInfo, Network
+from moma_app.backbones.building import GraphBuilder
+from moma_app.backbones.chgnet_graph import ATOM_CUTOFF, BOND_CUTOFF, MAX_NUMBER, SCHEMA, build_graphs
+from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messages
+from moma_app.backbones.graphs import Batch, Field, Graph
 from moma_app.backbones.segments import EdgeIndex, gather, scatter_sum
 from moma_app.errors import DataNotFoundError
+from moma_app.structures import StructureSet
 
-WIDTH = 64
 N_LAYERS = 4
 N_RADIAL = 31
 N_ANGULAR = 15
-MAX_NUMBER = 94
 ENVELOPE_POWER = 8
+LOWER_ATOMS, LOWER_SHORT = "lower_atoms", "lower_short"
+"""Fields of features below the last layer, see :meth:`ChgnetNetwork.lower`."""
 CHECKPOINT = "pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar"
 
 
@@ -46,7 +50,7 @@ class RadialBasis(nn.Module):
         self.frequencies = nn.Parameter(math.pi * torch.arange(1, N_RADIAL + 1, dtype=torch.float32))
 
     def forward(self, length: Tensor) -> Tensor:
-        """Expand distances in Å, [n] -> [n, 31]."""
+        """Expand distances in Å, [n] -> [.., n, 31]."""
         p = ENVELOPE_POWER
         x = (length / self.cutoff).unsqueeze(1)
         envelope = (
@@ -54,7 +58,7 @@ class RadialBasis(nn.Module):
         )
         envelope = torch.where(x < 1, envelope, torch.zeros_like(x))
         scale = math.sqrt(2 / self.cutoff) * envelope / length.unsqueeze(1)
-        return torch.sin(self.frequencies * x) * scale
+        return torch.sin(self.frequencies.unsqueeze(-2) * x) * scale
 
 
 class AngularBasis(nn.Module):
@@ -65,28 +69,10 @@ class AngularBasis(nn.Module):
         self.frequencies = nn.Parameter(torch.arange(1, N_ANGULAR + 1, dtype=torch.float32))
 
     def forward(self, angle: Tensor) -> Tensor:
-        """Expand angles in radian, [n] -> [n, 31]."""
-        phase = angle.unsqueeze(1) * self.frequencies
-        constant = torch.full_like(angle, 1 / math.sqrt(2)).unsqueeze(1)
-        return torch.cat([constant, phase.sin(), phase.cos()], dim=1) / math.sqrt(math.pi)
-
-
-class GatedTail(nn.Module):
-    """What follows the first linear layer of a gated MLP: silu(norm(core)) · sigmoid(norm(gate))."""
-
-    def __init__(self, *, hidden: bool) -> None:
-        super().__init__()
-        self.core = nn.Linear(WIDTH, WIDTH) if hidden else None
-        self.gate = nn.Linear(WIDTH, WIDTH) if hidden else None
-        self.core_norm = nn.LayerNorm(WIDTH)
-        self.gate_norm = nn.LayerNorm(WIDTH)
-
-    def forward(self, first: Tensor) -> Tensor:
-        """Map the first layer's output [n, 128] (core, then gate) to [n, 64]."""
-        core, gate = first[:, :WIDTH], first[:, WIDTH:]
-        if self.core is not None and self.gate is not None:
-            core, gate = self.core(F.silu(core)), self.gate(F.silu(gate))
-        return F.silu(self.core_norm(core)) * torch.sigmoid(self.gate_norm(gate))
+        """Expand angles in radian, [n] -> [.., n, 31]."""
+        phase = angle.unsqueeze(1) * self.frequencies.unsqueeze(-2)
+        constant = torch.full_like(phase[..., :1], 1 / math.sqrt(2))
+        return torch.cat([constant, phase.sin(), phase.cos()], dim=-1) / math.sqrt(math.pi)
 
 
 class AtomConv(nn.Module):
@@ -98,15 +84,17 @@ class AtomConv(nn.Module):
         self.tail = GatedTail(hidden=True)
         self.out = nn.Linear(WIDTH, WIDTH, bias=False)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, weights: Tensor, index: Index) -> Tensor:
-        """Update atom features [n_atoms, 64] from bond features and bond weights [n_bonds, 64]."""
-        center, bond, neighbor = torch.split(self.first.weight, WIDTH, dim=1)
-        first = gather(F.linear(atoms, center, self.first.bias), index.edge_center)
-        first = first + gather(F.linear(bonds, bond), index.edge_bond)
-        first = first + gather(F.linear(atoms, neighbor), index.edge_neighbor)
-        messages = self.tail(first) * gather(weights, index.edge_bond)
-        update: Tensor = self.out(scatter_sum(messages, index.edge_center))
-        return atoms + update
+    def forward(self, atoms: Tensor, bonds: Bonds, index: Index) -> Tensor:
+        """Update atom features [.., n_atoms, 64]."""
+        center, bond, neighbor = torch.split(self.first.weight, WIDTH, dim=-1)
+        first = First(
+            p=linear(atoms, center, self.first.bias),
+            q=bonds.linear(bond),
+            r=linear(atoms, neighbor),
+        )
+        return atoms + apply_linear(
+            gated_messages(index.edges, first, self.tail, bonds.weights, summed=True), self.out
+        )
 
 
 class BondConv(nn.Module):
@@ -118,14 +106,12 @@ class BondConv(nn.Module):
         self.tail = GatedTail(hidden=True)
         self.out = nn.Linear(WIDTH, WIDTH, bias=False)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, angles: Tensor, weights: Tensor, index: Index) -> Tensor:
-        """Update short-bond features [n_short, 64] from angle features [n_angles, 64]."""
+    def forward(self, atoms: Tensor, bonds: Bonds, angles: Angles, index: Index) -> Tensor:
+        """Return what is added to the short bonds' features, [.., n_short, 64]."""
         first = _first_layer_on_angles(self.first, atoms, bonds, angles, index)
-        arm_weights = gather(weights, index.arm_short)
-        messages = self.tail(first) * gather(arm_weights, index.angle_second)
-        arms = scatter_sum(messages, index.angle_first) * arm_weights
-        update: Tensor = self.out(scatter_sum(arms, index.arm_short))
-        return bonds + update
+        weights = gather(bonds.short_weights, index.arm_short)
+        arms = gated_messages(index.angles, first, self.tail, weights, summed=True) * weights
+        return apply_linear(scatter_sum(arms, index.arm_short), self.out)
 
 
 class AngleUpdate(nn.Module):
@@ -136,47 +122,135 @@ class AngleUpdate(nn.Module):
         self.first = nn.Linear(4 * WIDTH, 2 * WIDTH)
         self.tail = GatedTail(hidden=False)
 
-    def forward(self, atoms: Tensor, bonds: Tensor, angles: Tensor, index: Index) -> Tensor:
-        """Update angle features [n_angles, 64]."""
-        update: Tensor = self.tail(_first_layer_on_angles(self.first, atoms, bonds, angles, index))
-        return angles + update
+    def forward(self, atoms: Tensor, bonds: Bonds, angles: Angles, index: Index) -> Tensor:
+        """Return what is added to the angle features, [.., n_angles, 64]."""
+        first = _first_layer_on_angles(self.first, atoms, bonds, angles, index)
+        return gated_messages(index.angles, first, self.tail, summed=False)
 
 
 def _first_layer_on_angles(
-    layer: nn.Linear, atoms: Tensor, bonds: Tensor, angles: Tensor, index: Index
-) -> Tensor:
-    """Apply a linear layer to [bond of first arm, bond of second arm, angle, atom] without building it."""
-    first, second, angle, atom = torch.split(layer.weight, WIDTH, dim=1)
-    at_first = gather(F.linear(bonds, first), index.arm_short) + gather(
-        F.linear(atoms, atom), index.arm_center
+    layer: nn.Linear, atoms: Tensor, bonds: Bonds, angles: Angles, index: Index
+) -> First:
+    """Split a linear layer on [bond of first arm, bond of second arm, angle, atom] by its blocks."""
+    first, second, angle, atom = torch.split(layer.weight, WIDTH, dim=-1)
+    at_center = gather(linear(atoms, atom, layer.bias), index.arm_center)
+    x, x_weight = angles.factors(angle)
+    return First(
+        p=gather(linear(bonds.short, first), index.arm_short) + at_center,
+        q=gather(linear(bonds.short, second), index.arm_short),
+        x=x,
+        x_weight=x_weight,
     )
-    at_second = gather(F.linear(bonds, second), index.arm_short)
-    mixed = F.linear(angles, angle, layer.bias)
-    return mixed + gather(at_first, index.angle_first) + gather(at_second, index.angle_second)
+
+
+class Bonds:
+    """Bond features: E basis for every bond, and what was added to the short ones since.
+
+    Args:
+        basis: expanded lengths, [.., n_bonds, 31].
+        embedding: the matrix E, [.., 64, 31].
+        weights: factors on messages along a bond, [.., n_bonds, 64].
+        short_bond: which bonds are short, int64 [n_short].
+        short_weights: factors on messages between short bonds, [.., n_short, 64].
+        added: what was added to the short bonds' features, [.., n_short, 64]; nothing yet if ``None``.
+    """
+
+    def __init__(
+        self,
+        *,
+        basis: Tensor,
+        embedding: Tensor,
+        weights: Tensor,
+        short_bond: Tensor,
+        short_weights: Tensor,
+        added: Tensor | None = None,
+    ) -> None:
+        self.basis = basis
+        self.embedding = embedding
+        self.weights = weights
+        self.short_bond = short_bond
+        self.short_weights = short_weights
+        self.added = added
+        self.short_start = linear(look_up(basis, short_bond), embedding)
+
+    @property
+    def short(self) -> Tensor:
+        """Features of the short bonds, [.., n_short, 64]."""
+        return self.short_start if self.added is None else self.short_start + self.added
+
+    def add(self, update: Tensor) -> None:
+        """Update the short bonds' features."""
+        self.added = update if self.added is None else self.added + update
+
+    def linear(self, weight: Tensor) -> Tensor:
+        """Apply a matrix [.., 128, 64] to all bonds' features; (W E) basis needs half the work of W (E basis)."""
+        table = linear(self.basis, weight @ self.embedding)
+        if self.added is None:
+            return table
+        change = linear(self.added, weight)
+        if change.dim() > table.dim():
+            table = table.expand(len(change), -1, -1).clone()
+        return table.index_add_(-2, self.short_bond, change)
+
+
+class Angles:
+    """Angle features: E basis, and what was added to it.
+
+    Args:
+        basis: expanded angles, [.., n_angles, 31].
+        embedding: the matrix E, [.., 64, 31].
+    """
+
+    def __init__(self, basis: Tensor, embedding: Tensor) -> None:
+        self.basis = basis
+        self.embedding = embedding
+        self.features: Tensor | None = None
+
+    def factors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and matrix whose product is the matrix [.., 128, 64] applied to the angles."""
+        if self.features is None:
+            return self.basis, weight @ self.embedding
+        return self.features, weight
+
+    def add(self, update: Tensor) -> None:
+        """Update the features."""
+        before = linear(self.basis, self.embedding) if self.features is None else self.features
+        self.features = before + update
 
 
 class Index:
-    """Sorted index structures of a batch, made once and used by every layer."""
+    """Which rows belong together, made once for a batch and used by every layer."""
 
     def __init__(self, batch: Batch) -> None:
-        n_atoms = batch.n_atoms_total
-        n_bonds, n_short, n_arms = (
-            len(batch["bond_length"]),
-            len(batch["short_bond"]),
-            len(batch["arm_short"]),
+        n_atoms, n_bonds = batch.n_atoms_total, len(batch["bond_length"])
+        self.edges = Rows(
+            i=EdgeIndex(batch["edge_center"], n_atoms, is_sorted=True),
+            j=EdgeIndex(batch["edge_bond"], n_bonds),
+            k=EdgeIndex(batch["edge_neighbor"], n_atoms),
+            ptr=batch.ptr["edge"],
         )
-        self.edge_center = EdgeIndex(batch["edge_center"], n_atoms, is_sorted=True)
-        self.edge_neighbor = EdgeIndex(batch["edge_neighbor"], n_atoms)
-        self.edge_bond = EdgeIndex(batch["edge_bond"], n_bonds)
+        if "angle" not in batch.tensors:  # features below the last layer are given, it has no angles
+            return
+        n_short, n_arms = len(batch["short_bond"]), len(batch["arm_short"])
+        self.angles = Rows(
+            i=EdgeIndex(batch["angle_first"], n_arms, is_sorted=True),
+            j=EdgeIndex(batch["angle_second"], n_arms),
+            k=None,
+            ptr=batch.ptr["angle"],
+        )
         self.arm_center = EdgeIndex(batch["arm_center"], n_atoms, is_sorted=True)
         self.arm_short = EdgeIndex(batch["arm_short"], n_short)
-        self.angle_first = EdgeIndex(batch["angle_first"], n_arms, is_sorted=True)
-        self.angle_second = EdgeIndex(batch["angle_second"], n_arms)
 
 
 class ChgnetNetwork(Network):
     """CHGNet's interaction layers; atom features after each of the four atom convolutions."""
 
+    stackable = True
+    lower_fields: ClassVar[Mapping[str, Field]] = {
+        LOWER_ATOMS: Field("atom", "float32", shape=((N_LAYERS - 1) * WIDTH,)),
+        LOWER_SHORT: Field("short", "float32", shape=(WIDTH,)),
+    }
+    upper_reads = ("numbers", "edge_center", "edge_neighbor", "edge_bond", "bond_length", "short_bond")
     fixed = ("pair_basis.frequencies", "short_basis.frequencies", "angle_basis.frequencies")
 
     def __init__(self) -> None:
@@ -197,28 +271,48 @@ class ChgnetNetwork(Network):
     def forward(self, batch: Batch) -> list[Tensor]:
         """Return atom features [n_atoms, 64] after each layer; the last is normalised (readout norm)."""
         index = Index(batch)
+        bonds = self._bonds(batch)
+        lower = batch.tensors if LOWER_ATOMS in batch.tensors else self._lower(batch, bonds, index)
+        bonds.added = lower[LOWER_SHORT]
+        *earlier, atoms = torch.split(lower[LOWER_ATOMS], WIDTH, dim=-1)
+        last = self.interaction(N_LAYERS - 1, self.atom_convs[-1](atoms, bonds, index))
+        return [*earlier, atoms, apply_norm(last, self.norm)]
+
+    def lower(self, batch: Batch) -> dict[str, Tensor]:
+        """Return atom features of all layers but the last, and what was added to the short bonds."""
+        return self._lower(batch, self._bonds(batch), Index(batch))
+
+    def last_layer(self) -> list[nn.Module]:
+        """Return the last atom convolution and the norm after it."""
+        return [self.atom_convs[-1], self.norm]
+
+    def _bonds(self, batch: Batch) -> Bonds:
         length, short_bond = batch["bond_length"], batch["short_bond"]
         pair_basis = self.pair_basis(length)
-        atoms = self.atom_embedding(batch["numbers"] - 1)
-        bonds = self.bond_embedding(pair_basis)
-        pair_weights = self.pair_weights(pair_basis)
-        has_angles = len(batch["angle"]) > 0
-        if has_angles:
-            short_weights = self.short_weights(self.short_basis(length[short_bond]))
-            angles = self.angle_embedding(self.angle_basis(batch["angle"]))
-            short = bonds[short_bond]
+        return Bonds(
+            basis=pair_basis,
+            embedding=self.bond_embedding.weight,
+            weights=apply_linear(pair_basis, self.pair_weights),
+            short_bond=short_bond,
+            short_weights=apply_linear(self.short_basis(length[short_bond]), self.short_weights),
+        )
 
+    def _lower(self, batch: Batch, bonds: Bonds, index: Index) -> dict[str, Tensor]:
+        atoms = look_up(self.atom_embedding.weight, batch["numbers"] - 1)
+        angles = Angles(self.angle_basis(batch["angle"]), self.angle_embedding.weight)
+        has_angles = len(batch["angle"]) > 0
         outputs = []
-        for layer, atom_conv in enumerate(self.atom_convs):
-            atoms = self.interaction(layer, atom_conv(atoms, bonds, pair_weights, index))
+        for layer, atom_conv in enumerate(self.atom_convs[:-1]):
+            atoms = self.interaction(layer, atom_conv(atoms, bonds, index))
             outputs.append(atoms)
-            if has_angles and layer < len(self.bond_convs):
-                short = self.bond_convs[layer](atoms, short, angles, short_weights, index)
-                bonds = bonds.index_copy(0, short_bond, short)
+            if has_angles:
+                bonds.add(self.bond_convs[layer](atoms, bonds, angles, index))
                 if layer < len(self.angle_updates):
-                    angles = self.angle_updates[layer](atoms, short, angles, index)
-        outputs[-1] = self.norm(outputs[-1])
-        return outputs
+                    angles.add(self.angle_updates[layer](atoms, bonds, angles, index))
+        added = torch.zeros_like(bonds.short) if bonds.added is None else bonds.added
+        rank = max(output.dim() for output in outputs)
+        outputs = [output.expand(*outputs[-1].shape[: rank - 2], -1, -1) for output in outputs]
+        return {LOWER_ATOMS: torch.cat(outputs, dim=-1), LOWER_SHORT: added}
 
 
 class ChgnetBackbone(Backbone):
@@ -237,9 +331,12 @@ class ChgnetBackbone(Backbone):
 
     def graph(self, structure: Any) -> Graph:
         """Build the atom and bond graph of one structure."""
-        crystal = as_crystal(structure)
-        check_elements(crystal.numbers, MAX_NUMBER, self.info.name)
-        return build_graph(crystal)
+        return build_graphs(StructureSet.from_any([structure]))[0]
+
+    @property
+    def builder(self) -> GraphBuilder:
+        """Builds the graphs of many structures together."""
+        return build_graphs
 
     def network(self) -> ChgnetNetwork:
         """Return a network with random weights."""

@@ -8,7 +8,7 @@ import torch
 from crystals import SHARED, read_crystals
 
 from moma_app.backbones.base import pool
-from moma_app.backbones.chgnet import EnergyReadout, backbone
+from moma_app.backbones.chgnet import EnergyReadout, backbone, convert_state
 from moma_app.errors import InputError
 from moma_app.structures import Crystal
 
@@ -55,6 +55,26 @@ def test_energies_and_crystal_features_are_the_packages(package, structures, pac
             prediction["crystal_fea"]
         )
         assert deviation < 1e-4
+
+
+def test_gradients_of_all_parameters_are_the_packages(package, structures, package_graphs):
+    """Of the energies' sum, with unlike factors; the package's tensors are renamed to ours."""
+    network, readout = BACKBONE.pretrained(), EnergyReadout()
+    batch = BACKBONE.graphs(structures).batch(range(len(structures)))
+    factors = torch.linspace(-1, 2, len(structures))
+    (readout(network(batch)[-1], batch) * factors).sum().backward()
+    package.zero_grad()
+    (package(package_graphs, task="e")["e"] * factors).sum().backward()
+    zero = {name: torch.zeros_like(tensor) for name, tensor in package.named_parameters()}
+    theirs = convert_state(
+        {**zero, **{n: p.grad for n, p in package.named_parameters() if p.grad is not None}}
+    )
+    ours = {name: parameter.grad for name, parameter in network.named_parameters()}
+    assert ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        if len(batch["angle"]) == 0 and ours[name] is None:
+            continue  # no angles: those layers take no part
+        assert torch.linalg.norm(ours[name] - gradient) <= 1e-3 * torch.linalg.norm(gradient), name
 
 
 def test_graphs_have_as_many_edges_bonds_and_angles(structures, package_graphs):

@@ -1,0 +1,386 @@
+/* Gated messages along edges, and their gradient, in blocks of rows that stay in the cache.
+ *
+ * For every row (an edge or an angle) with table rows i, j, k:
+ *
+ *     first = p[i] + q[j] + r[k]            or   p[i] + q[j] + x[row] X^T          [128]
+ *     core, gate = halves of first, each through  W silu(.) + b  if there is a hidden layer
+ *     message = silu(norm(core)) * sigmoid(norm(gate)) * w[j]                      [64]
+ *     out[i] += message                     or   out[row] = message
+ *
+ * The gradient recomputes the block instead of keeping it: reading it back from memory would
+ * take about as long, and a training step would need several times the memory.
+ *
+ * Rows of one call must touch other table rows than those of calls that run at the same time:
+ * the caller splits at structure boundaries, where graphs share nothing.
+ *
+ * GCC's vector extensions (also in Clang) compile to whatever the processor has: AVX-512, AVX2
+ * and NEON were looked at. Offsets are in floats; no pointer needs alignment.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define LANES 16
+#define WIDTH 64
+#define WIDE 128
+#ifndef ROWS
+#define ROWS 48
+#endif /* in a block; a multiple of TILE_ROWS */
+#define TILE_ROWS 6
+#define EPSILON 1e-5f /* of the layer norm, PyTorch's default */
+#if defined(__AVX512F__)
+#define TILE_VECS 4 /* 6 x 4 accumulators in 32 registers */
+#define GROUP 4     /* vectors that a chain of elementwise steps takes side by side */
+#else
+#define TILE_VECS 1
+#define GROUP 1
+#endif
+
+typedef float vec __attribute__((vector_size(64)));
+typedef float free_vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(64)));
+typedef float half_vec __attribute__((vector_size(32)));
+typedef float quarter_vec __attribute__((vector_size(16)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef struct {
+    int64_t begin, end;       /* rows of this call */
+    int64_t sum;              /* 1: out is summed by i; 0: one row each */
+    int64_t x_width, x_pad;   /* columns of x, and those of its padded weight: 32 or 64 */
+    const int64_t *i, *j, *k; /* ascending i */
+    const float *p, *q, *r;   /* [., 128]; r may be null */
+    const float *x;           /* [rows, x_width] or null */
+    const float *x_weight;    /* [x_pad, 128] */
+    const float *hidden;      /* core then gate, each [64 in, 64 out], or null */
+    const float *hidden_bias; /* [128] */
+    const float *norm_weight, *norm_bias; /* [128] */
+    const float *w;           /* [., 64] or null */
+    float *out;
+    /* For the gradient; those that are null are not computed. */
+    const float *hidden_back; /* core then gate, each [64 out, 64 in] */
+    const float *x_back;      /* [128, 64] */
+    const float *grad_out;
+    float *grad_p, *grad_q, *grad_r, *grad_x, *grad_w; /* added to, but grad_x written */
+    float *grad_parameters;   /* added to: hidden [2, 64, 64], hidden_bias, norm_weight, norm_bias, x [128, x_pad] */
+} Work;
+
+INLINE vec load(const float *from) { return *(const free_vec *)from; }
+INLINE void store(float *to, vec value) { *(free_vec *)to = value; }
+INLINE vec all(float value) { return (vec){0} + value; }
+
+INLINE float total(vec value) {
+    half_vec low, high;
+    memcpy(&low, &value, sizeof low);
+    memcpy(&high, (const char *)&value + sizeof low, sizeof high);
+    low += high;
+    quarter_vec a, b;
+    memcpy(&a, &low, sizeof a);
+    memcpy(&b, (const char *)&low + sizeof a, sizeof b);
+    a += b;
+    return (a[0] + a[1]) + (a[2] + a[3]);
+}
+
+#if !defined(__AVX512F__)
+INLINE vec choose(ivec mask, vec yes, vec no) {
+    return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
+}
+#endif
+
+/* The sigmoid of GROUP vectors, stage by stage: independent steps side by side, because a processor's
+ * scheduler is too short to find them over the length of one chain.
+ *
+ * exp(-x) is 2^n times a polynomial of the rest (minimax on +-1/2, relative error 8e-8), kept under
+ * 2^120 so that 1 + exp(-x) and its reciprocal are finite. */
+INLINE void sigmoids(const vec *x, vec *out) {
+    static const float taylor[] = {1.0000001192092896f, 0.6931469440460205f, 0.2402212023735046f,
+                                   0.0555071309208870f, 0.0096755409613252f, 0.0013276471290737f};
+    const float scale = -1.44269504088896341f;
+    vec n[GROUP], f[GROUP], y[GROUP];
+    for (int g = 0; g < GROUP; g++) {
+#if defined(__AVX512F__)
+        f[g] = (vec)_mm512_max_ps((__m512)x[g], _mm512_set1_ps(-83.0f));
+        n[g] = (vec)_mm512_roundscale_ps((__m512)(f[g] * scale), 8);
+        f[g] = f[g] * scale - n[g];
+#else
+        const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+        f[g] = choose(x[g] < -83.0f, all(-83.0f), x[g]);
+        f[g] = choose(f[g] > 83.0f, all(83.0f), f[g]);
+        vec shifted = f[g] * scale + magic;
+        f[g] = f[g] * scale - (shifted - magic);
+        n[g] = (vec)(((ivec)shifted - (ivec)all(magic) + 127) << 23);
+#endif
+    }
+    for (int g = 0; g < GROUP; g++) y[g] = all(taylor[5]);
+    for (int power = 4; power >= 0; power--)
+        for (int g = 0; g < GROUP; g++) y[g] = y[g] * f[g] + taylor[power];
+#if defined(__AVX512F__)
+    for (int g = 0; g < GROUP; g++) y[g] = (vec)_mm512_scalef_ps((__m512)y[g], (__m512)n[g]) + 1.0f;
+    for (int g = 0; g < GROUP; g++) n[g] = (vec)_mm512_rcp14_ps((__m512)y[g]);
+    for (int g = 0; g < GROUP; g++) out[g] = n[g] * (2.0f - y[g] * n[g]); /* a Newton step: 14 -> 28 bits */
+#else
+    for (int g = 0; g < GROUP; g++) out[g] = 1.0f / (y[g] * n[g] + 1.0f);
+#endif
+}
+
+/* out[rows, cols] = start + x[rows, depth] w[depth, cols]; start is one row for all, or out itself. */
+INLINE void multiply(
+    const float *x, int x_stride, const float *w, int w_stride, int depth, int cols, const float *start,
+    float *out, int out_stride, int rows) {
+    for (int c = 0; c < cols; c += TILE_VECS * LANES)
+        for (int r = 0; r < rows; r += TILE_ROWS) {
+            vec sum[TILE_ROWS][TILE_VECS];
+            for (int m = 0; m < TILE_ROWS; m++)
+                for (int v = 0; v < TILE_VECS; v++)
+                    sum[m][v] = load((start ? start : out + (r + m) * out_stride) + c + v * LANES);
+            for (int d = 0; d < depth; d++) {
+                vec b[TILE_VECS];
+                for (int v = 0; v < TILE_VECS; v++) b[v] = load(w + d * w_stride + c + v * LANES);
+                for (int m = 0; m < TILE_ROWS; m++)
+                    for (int v = 0; v < TILE_VECS; v++) sum[m][v] += x[(r + m) * x_stride + d] * b[v];
+            }
+            for (int m = 0; m < TILE_ROWS; m++)
+                for (int v = 0; v < TILE_VECS; v++) store(out + (r + m) * out_stride + c + v * LANES, sum[m][v]);
+        }
+}
+
+/* out[n, cols] += g[rows, n]^T x[rows, cols] */
+INLINE void multiply_transposed(
+    const float *g, int g_stride, const float *x, int x_stride, int rows, int n, int cols, float *out,
+    int out_stride) {
+    enum { TALL = 4 };
+    for (int a = 0; a < n; a += TALL)
+        for (int c = 0; c < cols; c += 2 * LANES) {
+            vec sum[TALL][2];
+            for (int m = 0; m < TALL; m++)
+                for (int v = 0; v < 2; v++) sum[m][v] = load(out + (a + m) * out_stride + c + v * LANES);
+            for (int r = 0; r < rows; r++) {
+                vec b[2];
+                for (int v = 0; v < 2; v++) b[v] = load(x + r * x_stride + c + v * LANES);
+                for (int m = 0; m < TALL; m++)
+                    for (int v = 0; v < 2; v++) sum[m][v] += g[r * g_stride + a + m] * b[v];
+            }
+            for (int m = 0; m < TALL; m++)
+                for (int v = 0; v < 2; v++) store(out + (a + m) * out_stride + c + v * LANES, sum[m][v]);
+        }
+}
+
+typedef struct {
+    float x[ROWS * WIDTH];
+    float first[ROWS * WIDE];  /* before the hidden layer's silu */
+    float gate[ROWS * WIDE];   /* its sigmoid */
+    float active[ROWS * WIDE]; /* its silu */
+    float last[ROWS * WIDE];   /* before the norms; later the gradient there */
+} Block;
+
+/* Fill last for rows begin .. begin + n, and if the gradient follows also first, gate and active. */
+INLINE void evaluate(const Work *work, Block *block, int64_t begin, int n, int keep) {
+    int dense = work->x != 0, pad = (int)work->x_pad;
+    float *first = work->hidden ? block->first : block->last;
+    for (int row = 0; row < n; row++) {
+        int64_t at = begin + row;
+        const float *p = work->p + WIDE * work->i[at], *q = work->q + WIDE * work->j[at];
+        const float *r = dense ? 0 : work->r + WIDE * work->k[at];
+        for (int c = 0; c < WIDE; c += LANES) {
+            vec sum = load(p + c) + load(q + c);
+            if (!dense) sum += load(r + c);
+            store(first + row * WIDE + c, sum);
+        }
+    }
+    if (n < ROWS) memset(first + n * WIDE, 0, sizeof(float) * WIDE * (ROWS - n));
+    int used = (n + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    if (dense) {
+        int width = (int)work->x_width;
+        if (width < pad || n < ROWS) memset(block->x, 0, sizeof(float) * ROWS * pad);
+        for (int row = 0; row < n; row++)
+            memcpy(block->x + row * pad, work->x + (begin + row) * width, sizeof(float) * width);
+        multiply(block->x, pad, work->x_weight, WIDE, width, WIDE, 0, first, WIDE, used);
+    }
+    if (!work->hidden) return;
+    float *active = keep ? block->active : first;
+    for (int c = 0; c < used * WIDE; c += GROUP * LANES) {
+        vec a[GROUP], s[GROUP];
+        for (int g = 0; g < GROUP; g++) a[g] = load(first + c + g * LANES);
+        sigmoids(a, s);
+        for (int g = 0; g < GROUP; g++) {
+            if (keep) store(block->gate + c + g * LANES, s[g]);
+            store(active + c + g * LANES, a[g] * s[g]);
+        }
+    }
+    for (int half = 0; half < 2; half++)
+        multiply(
+            active + half * WIDTH, WIDE, work->hidden + half * WIDTH * WIDTH, WIDTH, WIDTH, WIDTH,
+            work->hidden_bias + half * WIDTH, block->last + half * WIDTH, WIDE, used);
+}
+
+typedef struct {
+    vec value[4]; /* normalised, before weight and bias */
+    float inverse; /* of the standard deviation */
+} Normal;
+
+INLINE Normal normalise(const float *row) {
+    Normal norm;
+    vec sum = all(0), squares = all(0);
+    for (int v = 0; v < 4; v++) {
+        norm.value[v] = load(row + v * LANES);
+        sum += norm.value[v];
+    }
+    float mean = total(sum) / WIDTH;
+    for (int v = 0; v < 4; v++) {
+        norm.value[v] -= mean;
+        squares += norm.value[v] * norm.value[v];
+    }
+    norm.inverse = 1.0f / sqrtf(total(squares) / WIDTH + EPSILON);
+    for (int v = 0; v < 4; v++) norm.value[v] *= norm.inverse;
+    return norm;
+}
+
+/* Turn the gradient after the norm (times its weight) into the one before; Ba et al., arXiv 1607.06450. */
+INLINE void normalise_back(const Normal *norm, vec *grad, float *out) {
+    vec sum = all(0), along = all(0);
+    for (int v = 0; v < 4; v++) {
+        sum += grad[v];
+        along += grad[v] * norm->value[v];
+    }
+    float mean = total(sum) / WIDTH, projection = total(along) / WIDTH;
+    for (int v = 0; v < 4; v++)
+        store(out + v * LANES, norm->inverse * (grad[v] - mean - norm->value[v] * projection));
+}
+
+/* a: core after its norm, s: sigmoid(a), open: sigmoid of the gate after its norm. */
+INLINE void open_gates(const Work *work, const Normal *core, const Normal *gate, vec *a, vec *s, vec *open) {
+    vec b[4];
+    for (int v = 0; v < 4; v++) {
+        int c = v * LANES;
+        a[v] = core->value[v] * load(work->norm_weight + c) + load(work->norm_bias + c);
+        b[v] = gate->value[v] * load(work->norm_weight + WIDTH + c) + load(work->norm_bias + WIDTH + c);
+    }
+    for (int v = 0; v < 4; v += GROUP) {
+        sigmoids(a + v, s + v);
+        sigmoids(b + v, open + v);
+    }
+}
+
+INLINE void add(float *to, vec value) { store(to, load(to) + value); }
+
+#if defined(__SSE2__)
+#define FLUSH_DENORMALS unsigned state = _mm_getcsr(); _mm_setcsr(state | 0x8040)
+#define RESTORE _mm_setcsr(state)
+#else
+#define FLUSH_DENORMALS
+#define RESTORE
+#endif
+
+void moma_gated_forward(const Work *work) {
+    FLUSH_DENORMALS;
+    Block block;
+    for (int64_t begin = work->begin; begin < work->end; begin += ROWS) {
+        int n = (int)(work->end - begin < ROWS ? work->end - begin : ROWS);
+        evaluate(work, &block, begin, n, 0);
+        for (int row = 0; row < n; row++) {
+            int64_t at = begin + row;
+            Normal core = normalise(block.last + row * WIDE), gate = normalise(block.last + row * WIDE + WIDTH);
+            float *out = work->out + WIDTH * (work->sum ? work->i[at] : at);
+            vec a[4], s[4], open[4];
+            open_gates(work, &core, &gate, a, s, open);
+            for (int v = 0; v < 4; v++) {
+                int c = v * LANES;
+                vec message = a[v] * s[v] * open[v];
+                if (work->w) message *= load(work->w + WIDTH * work->j[at] + c);
+                store(out + c, work->sum ? load(out + c) + message : message);
+            }
+        }
+    }
+    RESTORE;
+}
+
+void moma_gated_backward(const Work *work) {
+    FLUSH_DENORMALS;
+    Block block;
+    float *grad_hidden = work->grad_parameters, *grad_bias = grad_hidden + 2 * WIDTH * WIDTH;
+    float *grad_norm_weight = grad_bias + WIDE, *grad_norm_bias = grad_norm_weight + WIDE;
+    float *grad_x_weight = grad_norm_bias + WIDE;
+    int parameters = work->grad_parameters != 0, pad = (int)work->x_pad;
+    for (int64_t begin = work->begin; begin < work->end; begin += ROWS) {
+        int n = (int)(work->end - begin < ROWS ? work->end - begin : ROWS);
+        int used = (n + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+        evaluate(work, &block, begin, n, 1);
+        for (int row = 0; row < n; row++) {
+            int64_t at = begin + row;
+            float *last = block.last + row * WIDE;
+            Normal core = normalise(last), gate = normalise(last + WIDTH);
+            const float *grad_out = work->grad_out + WIDTH * (work->sum ? work->i[at] : at);
+            vec grad_core[4], grad_gate[4], a[4], s[4], open[4];
+            open_gates(work, &core, &gate, a, s, open);
+            for (int v = 0; v < 4; v++) {
+                int c = v * LANES;
+                vec value = a[v] * s[v], grad = load(grad_out + c);
+                if (work->w) {
+                    if (work->grad_w) add(work->grad_w + WIDTH * work->j[at] + c, grad * value * open[v]);
+                    grad *= load(work->w + WIDTH * work->j[at] + c);
+                }
+                vec of_core = grad * open[v] * (s[v] + value * (1.0f - s[v]));
+                vec of_gate = grad * value * open[v] * (1.0f - open[v]);
+                if (parameters) {
+                    add(grad_norm_weight + c, of_core * core.value[v]);
+                    add(grad_norm_weight + WIDTH + c, of_gate * gate.value[v]);
+                    add(grad_norm_bias + c, of_core);
+                    add(grad_norm_bias + WIDTH + c, of_gate);
+                }
+                grad_core[v] = of_core * load(work->norm_weight + c);
+                grad_gate[v] = of_gate * load(work->norm_weight + WIDTH + c);
+            }
+            normalise_back(&core, grad_core, last);
+            normalise_back(&gate, grad_gate, last + WIDTH);
+        }
+        if (n < ROWS) memset(block.last + n * WIDE, 0, sizeof(float) * WIDE * (ROWS - n));
+        float *grad_first = block.last;
+        if (work->hidden) {
+            for (int half = 0; half < 2; half++) {
+                float *grad_last = block.last + half * WIDTH;
+                if (parameters) {
+                    multiply_transposed(
+                        grad_last, WIDE, block.active + half * WIDTH, WIDE, n, WIDTH, WIDTH,
+                        grad_hidden + half * WIDTH * WIDTH, WIDTH);
+                    for (int row = 0; row < n; row++)
+                        for (int c = 0; c < WIDTH; c += LANES)
+                            add(grad_bias + half * WIDTH + c, load(grad_last + row * WIDE + c));
+                }
+            }
+            /* The gradient of silu, while active is not needed any more. */
+            for (int c = 0; c < used * WIDE; c += LANES) {
+                vec s = load(block.gate + c);
+                store(block.first + c, s + load(block.first + c) * s * (1.0f - s));
+            }
+            static const float zero[WIDTH];
+            for (int half = 0; half < 2; half++)
+                multiply(
+                    block.last + half * WIDTH, WIDE, work->hidden_back + half * WIDTH * WIDTH, WIDTH, WIDTH, WIDTH,
+                    zero, block.active + half * WIDTH, WIDE, used);
+            for (int c = 0; c < used * WIDE; c += LANES)
+                store(block.active + c, load(block.active + c) * load(block.first + c));
+            grad_first = block.active;
+        }
+        for (int row = 0; row < n; row++) {
+            int64_t at = begin + row;
+            for (int c = 0; c < WIDE; c += LANES) {
+                vec grad = load(grad_first + row * WIDE + c);
+                if (work->grad_p) add(work->grad_p + WIDE * work->i[at] + c, grad);
+                if (work->grad_q) add(work->grad_q + WIDE * work->j[at] + c, grad);
+                if (work->grad_r) add(work->grad_r + WIDE * work->k[at] + c, grad);
+            }
+        }
+        if (!work->x) continue;
+        if (parameters) multiply_transposed(grad_first, WIDE, block.x, pad, n, WIDE, pad, grad_x_weight, pad);
+        if (work->grad_x) {
+            static const float zero[WIDTH];
+            multiply(grad_first, WIDE, work->x_back, WIDTH, WIDE, WIDTH, zero, block.x, WIDTH, used);
+            memcpy(work->grad_x + WIDTH * begin, block.x, sizeof(float) * WIDTH * n);
+        }
+    }
+    RESTORE;
+}
