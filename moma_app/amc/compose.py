@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moma_app import __version__
-from moma_app.amc.encode import encode
 from moma_app.amc.knn import knn_predictions
 from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult, ModuleScore
@@ -24,6 +23,7 @@ from moma_app.backbones.base import Backbone, Network
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
+from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module, network_from
 from moma_app.progress import Listener, ModuleEncoded, Warned, WeightsSolved, silent
@@ -116,24 +116,27 @@ def compose(
             f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
         )
     graphs = cached_graphs(backbone, data.structures, graph_folder, progress)
-    scores = _score_modules(
-        chosen,
+    leave_out = _LeaveOut(skipped, progress)
+    sound = [module for module in chosen if leave_out.unless_sound(module, backbone)]
+    encoded = encode_modules(
+        sound,
         backbone,
-        lambda module: encode(
-            module,
-            backbone,
-            graphs,
-            parts.train,
-            layers=layers,
-            pooling="sum" if task.spec.extensive else "mean",
-            device=pick_device(device),
-        ),
+        graphs,
+        parts.train,
+        layers=layers,
+        pooling="sum" if task.spec.extensive else "mean",
+        device=pick_device(device),
+        on_error=leave_out,
+    )
+    scores = _score(
+        encoded,
+        total=len(sound),
         targets=(targets - mean) / std,
         std=std,
         k=k,
         temperature=temperature,
         progress=progress,
-        skipped=skipped,
+        leave_out=leave_out,
     )
     if not scores:
         raise InputError("No module of the hub could be used: " + "; ".join(skipped.values()))
@@ -197,46 +200,60 @@ class _Score:
         )
 
 
-def _score_modules(
-    modules: list[Module],
-    backbone: Backbone,
-    encode_with: Callable[[Module], Tensor],
+@dataclass(frozen=True)
+class _LeaveOut:
+    """Notes why a module takes no part, and tells the listener."""
+
+    skipped: dict[str, str]
+    progress: Listener
+
+    def __call__(self, module: Module, reason: object) -> None:
+        self.skipped[module.name] = str(reason)
+        self.progress(Warned(message=f"Module {module.name} is left out: {reason}"))
+
+    def unless_sound(self, module: Module, backbone: Backbone) -> bool:
+        """Return whether the module's file is whole and fits the backbone; note it if not."""
+        try:
+            module.verify()
+            module.check_backbone(backbone)
+        except (DamagedFileError, IncompatibleError) as exc:
+            self(module, exc)
+            return False
+        return True
+
+
+def _score(
+    encoded: Iterator[Encoded],
     *,
+    total: int,
     targets: NDArray[np.float64],
     std: float,
     k: int,
     temperature: float,
     progress: Listener,
-    skipped: dict[str, str],
+    leave_out: _LeaveOut,
 ) -> list[_Score]:
-    scores = []
-    for index, module in enumerate(modules):
-        started = time.perf_counter()
-        try:
-            module.verify()
-            module.check_backbone(backbone)
-            embedding = encode_with(module)
-        except (DamagedFileError, IncompatibleError) as exc:
-            skipped[module.name] = str(exc)
-            progress(Warned(message=f"Module {module.name} is left out: {exc}"))
-            continue
+    scores: list[_Score] = []
+    skipped_before = len(leave_out.skipped)
+    for module, embedding, encoding_seconds in encoded:
         if not (torch.isfinite(embedding).all() and embedding.any(dim=1).all()):
-            skipped[module.name] = "its embeddings are not finite, or zero"
-            progress(Warned(message=f"Module {module.name} is left out: {skipped[module.name]}"))
+            leave_out(module, "its embeddings are not finite, or zero")
             continue
+        started = time.perf_counter()
         predictions = knn_predictions(embedding, targets, k, temperature)
         mae = float(np.abs(predictions - targets).mean())
-        seconds = time.perf_counter() - started
+        seconds = encoding_seconds + time.perf_counter() - started
         scores.append(_Score(module, embedding, predictions, seconds))
+        done = len(scores) + len(leave_out.skipped) - skipped_before
         progress(
             ModuleEncoded(
                 module=module.name,
-                index=index,
-                total=len(modules),
+                index=len(scores) - 1,
+                total=total,
                 proxy_mae=mae * std,
                 proxy_mae_standardised=mae,
                 seconds=seconds,
-                fraction=(index + 1) / len(modules),
+                fraction=done / total,
             )
         )
     return scores

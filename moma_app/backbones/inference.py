@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.batching import cost, evaluation_batches
+from moma_app.backbones.batching import cost, evaluation_batches, rows_for
 from moma_app.backbones.graphs import Batch, GraphSet
-from moma_app.runtime import prepare
+from moma_app.backbones.loader import Loader
+from moma_app.runtime import arithmetic, precision_setting, prepare
 
 
 def apply_in_batches(
@@ -20,21 +21,31 @@ def apply_in_batches(
     graphs: GraphSet,
     rows: NDArray[np.integer[Any]] | None = None,
     device: torch.device | str = "cpu",
+    *,
+    copies: int = 1,
 ) -> Tensor:
-    """Apply ``function`` (batch -> [n_structures, d]) without gradients; rows keep their order.
+    """Apply ``function`` (batch -> [.., n_structures, d]) without gradients; rows keep their order.
+
+    Args:
+        function: what to apply.
+        graphs: of all structures.
+        rows: which of them; all by default.
+        device: where the batches go.
+        copies: how many networks the function applies at once; batches are so much smaller.
 
     Returns:
-        One row per structure on the CPU, [n, d].
+        One row per structure on the CPU, [.., n, d].
     """
     prepare()
+    target = torch.device(device)
     chosen = np.arange(len(graphs)) if rows is None else np.asarray(rows)
-    position = np.full(len(graphs), -1)
-    position[chosen] = np.arange(len(chosen))
-    result: Tensor | None = None
-    with torch.inference_mode():
-        for indices in evaluation_batches(chosen, cost(graphs)):
-            values = function(graphs.batch(indices).to(device)).float().cpu()
-            if result is None:
-                result = torch.empty(len(chosen), values.shape[1])
-            result[torch.from_numpy(position[indices])] = values
-    return torch.empty(0, 0) if result is None else result.clone()
+    batches = evaluation_batches(chosen, cost(graphs), max_rows=rows_for(target) // copies)
+    if not batches:
+        return torch.empty(0, 0)
+    loader = Loader(batches, graphs.batch, Batch.pin_memory, target)
+    with torch.inference_mode(), arithmetic(precision_setting(), target):
+        # The results stay on the device until all are there: copying each would make the GPU wait.
+        values = torch.cat([function(batch.to(target)).float() for batch in loader], dim=-2).cpu()
+        position = np.full(len(graphs), -1)
+        position[np.concatenate(batches)] = np.arange(len(chosen))
+        return values[..., torch.from_numpy(position[chosen]), :].clone()
