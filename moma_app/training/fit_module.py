@@ -14,10 +14,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from moma_app.backbones.batching import cost, evaluation_batches, training_batches
 from moma_app.backbones.graphs import Batch, GraphSet
+from moma_app.backbones.loader import Loader
 from moma_app.errors import CancelledError, TrainingDivergedError
 from moma_app.progress import EpochEnded, Listener, event_from_dict
 from moma_app.training.losses import loss_of
@@ -65,7 +65,7 @@ class FitModule(L.LightningModule):
         self._sum = 0.0
         self._count = 0
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> Loader[Any, Any]:
         shared = self.shared
         batches = training_batches(
             shared.data.train,
@@ -78,14 +78,14 @@ class FitModule(L.LightningModule):
         # Every process has a part of every batch, and the same number of batches. A batch with fewer
         # structures than processes would leave one without work; its rows wait for the next epoch.
         rank, world = self.global_rank, self.trainer.world_size
-        return shared.loader([batch[rank::world] for batch in batches if len(batch) >= world])
+        return shared.loader([batch[rank::world] for batch in batches if len(batch) >= world], self.device)
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> Loader[Any, Any]:
         batches = evaluation_batches(self.shared.data.val, self.shared.costs)
         rank, world = self.global_rank, self.trainer.world_size
         if world > 1 and len(batches) < world:
             batches = [np.array([row]) for row in self.shared.data.val]
-        return self.shared.loader(batches[rank::world])
+        return self.shared.loader(batches[rank::world], self.device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         config = self.shared.config
@@ -223,15 +223,11 @@ class Shared:
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         return self
 
-    def loader(self, batches: list[NDArray[np.int64]]) -> DataLoader[Any]:
+    def loader(self, batches: list[NDArray[np.int64]], device: torch.device) -> Loader[Any, Any]:
         """Return a loader whose batches are slices of the packed graphs."""
-        return DataLoader(
-            range(len(self.data.graphs)),  # type: ignore[arg-type]
-            batch_sampler=[batch.tolist() for batch in batches],
-            collate_fn=self.collate,
-        )
+        return Loader(batches, self.collate, _pinned, device)
 
-    def collate(self, indices: list[int]) -> tuple[Batch, Tensor]:
+    def collate(self, indices: NDArray[np.int64]) -> tuple[Batch, Tensor]:
         """Slice one batch."""
         return self.data.graphs.batch(indices), self.targets[indices]
 
@@ -242,6 +238,11 @@ class Shared:
             return loss, float(loss.detach())
         difference = outputs.detach().squeeze(1) - targets
         return loss, float(difference.abs().mean()) * self.scale.std
+
+
+def _pinned(item: tuple[Batch, Tensor]) -> tuple[Batch, Tensor]:
+    graphs, targets = item
+    return graphs.pin_memory(), targets.pin_memory()
 
 
 class EndOfEpoch(Callback):

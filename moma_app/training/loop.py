@@ -18,10 +18,12 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAv
 from torch import Tensor
 
 from moma_app.backbones.adapters import freeze_all_but_adapters
+from moma_app.choices import Precision
 from moma_app.errors import InputError
 from moma_app.progress import EpochEnded, FitEnded, Listener, silent
-from moma_app.runtime import pick_device, prepare, seed_everything
+from moma_app.runtime import arithmetic, pick_device, prepare, seed_everything
 from moma_app.training.fit_module import Announce, EndOfEpoch, FitData, FitModule, Shared
+from moma_app.training.frozen import with_frozen_features
 from moma_app.training.model import PropertyModel, TargetScale
 from moma_app.training.settings import FitConfig, Trainable
 
@@ -93,6 +95,7 @@ def fit(
         for old in folder.glob("*.ckpt"):
             old.unlink()
     choose_trainable(model, config.trainable)
+    data = with_frozen_features(model, data, config.trainable, target_device)
     task = FitModule(model, Shared(data, scale, config, progress=progress, stop=stop))
     best = ModelCheckpoint(dirpath=folder, filename="best", monitor="val_error", enable_version_counter=False)
     # After every epoch, better or not; listed after ``best``, whose state it holds.
@@ -100,13 +103,14 @@ def fit(
     early = EarlyStopping("val_error", patience=config.early_stopping, check_finite=False)
     n_devices = devices or (torch.cuda.device_count() if target_device.type == "cuda" else 1)
     started = time.perf_counter()
-    with _quiet_lightning():
+    matmul: Precision = "tf32" if config.precision == "tf32" else "fp32"  # bf16 is Lightning's business
+    with _quiet_lightning(), arithmetic(matmul, target_device):
         trainer = L.Trainer(
             accelerator={"cuda": "gpu"}.get(target_device.type, target_device.type),
             devices=n_devices,
             # A share of a batch may lack what a layer acts on: no bond under 3 Å, so no angle.
             strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
-            precision=_precision(config, target_device),
+            precision=_lightning_precision(config, target_device),
             use_distributed_sampler=False,  # batches are dealt out to the processes below
             max_epochs=config.epochs,
             callbacks=[
@@ -176,10 +180,8 @@ def rising_average(decay: float) -> Callable[[Tensor, Tensor, int | Tensor], Ten
     return average
 
 
-def _precision(config: FitConfig, device: torch.device) -> Literal["32-true", "bf16-mixed"]:
-    if config.precision == "auto":
-        return "bf16-mixed" if device.type == "cuda" else "32-true"
-    return config.precision
+def _lightning_precision(config: FitConfig, device: torch.device) -> Literal["32-true", "bf16-mixed"]:
+    return "bf16-mixed" if config.precision == "bf16" and device.type == "cuda" else "32-true"
 
 
 def choose_trainable(model: PropertyModel, trainable: Trainable) -> None:
@@ -191,8 +193,10 @@ def choose_trainable(model: PropertyModel, trainable: Trainable) -> None:
     model.requires_grad_(requires_grad=True)
     if trainable == "adapter":
         freeze_all_but_adapters(model.network)
-    elif trainable == "head":
+    elif trainable in ("last", "head"):
         model.network.requires_grad_(requires_grad=False)
+        for part in model.network.last_layer() if trainable == "last" else ():
+            part.requires_grad_(requires_grad=True)
     fixed = set(getattr(model.network, "fixed", ()))
     for name, parameter in model.network.named_parameters():
         if name in fixed:

@@ -6,7 +6,7 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from moma_app.backbones.base import Layers
 from moma_app.errors import InputError, UnknownNameError
@@ -75,13 +75,17 @@ def load_recipe(name: str | Path) -> Recipe:
 
 
 def _build(cls: type[Any], values: dict[str, Any], where: str) -> Any:
-    known = {f.name: f for f in dataclasses.fields(cls)}
+    from pydantic import TypeAdapter, ValidationError
+
+    kinds = get_type_hints(cls)
     for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{where}: {UnknownNameError('setting', name, known)}")
-        default = known[name].default
-        if isinstance(default, bool | int | float) and (
-            isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, int | float)
-        ):
-            raise InputError(f"{where}: {name} must be a number, not {value!r}.")
+        if name not in kinds:
+            raise InputError(f"{where}: {UnknownNameError('setting', name, kinds)}")
+        try:
+            TypeAdapter(kinds[name]).validate_python(value, strict=True)
+        except ValidationError as exc:
+            reason = exc.errors()[0]["msg"]
+            raise InputError(
+                f"{where}: {name} cannot be {value!r}: {reason[0].lower()}{reason[1:]}."
+            ) from exc
     return cls(**values)

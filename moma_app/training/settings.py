@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Trainable = Literal["full", "adapter", "head"]
+from moma_app.choices import Precision
+from moma_app.runtime import precision_setting
+
+Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
 
 
@@ -30,9 +33,11 @@ class FitConfig:
         ema_decay: of the exponential moving average whose weights are validated and kept; it
             starts lower and rises with the steps.
         gradient_clip: largest norm of the gradient.
-        trainable: all weights, adapters and head, or the head alone.
+        trainable: all weights, adapters and head, the last interaction layer and head, or the head
+            alone; what lies below ``last`` and ``head`` is computed once, before the fit.
         loss: on the standardised scale.
-        precision: ``auto`` is ``bf16-mixed`` on a CUDA GPU and ``32-true`` elsewhere.
+        precision: arithmetic on a CUDA GPU, by default what the settings say (``MOMA_PRECISION``);
+            a CPU always uses fp32.
         seed: of weights, order of batches and dropout.
     """
 
@@ -52,7 +57,7 @@ class FitConfig:
     gradient_clip: float = 1.0
     trainable: Trainable = "full"
     loss: Loss = "mae"
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    precision: Precision = field(default_factory=precision_setting)
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def test_changes_leave_the_rest_alone():
     [
         ("max_atmos = 3", "did you mean max_atoms"),
         ("[fit]\nlearning_rat = 1", "did you mean learning_rate"),
-        ("[fit]\nepochs = 'many'", "epochs must be a number"),
-        ("[fit]\nepochs = true", "epochs must be a number"),
+        ("[fit]\nepochs = 'many'", "epochs cannot be"),
+        ("[fit]\nepochs = true", "epochs cannot be"),
         ("= 3", "no TOML file"),
     ],
 )
