@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from moma_app import __version__
-from moma_app.cli import compose, demo, finetune, hub, predict, tasks
+from moma_app.cli import bench, compose, demo, finetune, hub, predict, tasks
 from moma_app.cli.output import err, out
 from moma_app.errors import MomaError
 
@@ -31,6 +31,7 @@ app.command("compose")(compose.compose)
 app.command("finetune")(finetune.finetune)
 app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
 
 
 def _version(value: bool) -> None:

@@ -36,8 +36,13 @@ err = Console(stderr=True)
 
 
 def print_json(data: Any) -> None:
-    """Write data as JSON; numbers that JSON lacks become null."""
-    sys.stdout.write(json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n")
+    """Write data as JSON to standard output."""
+    sys.stdout.write(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Return data as JSON; numbers that JSON lacks become null."""
+    return json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n"
 
 
 def _finite(data: Any) -> Any:
