@@ -204,6 +204,7 @@ class TestBuild:
 
     def test_without_a_compiler_pytorch_does_it_and_the_reason_is_told(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.delenv("CC", raising=False)
         monkeypatch.setenv("MOMA_HOME", str(tmp_path / "home"))
         found = build.kernels()
         assert found.library is None
@@ -223,6 +224,7 @@ class TestBuild:
 
     def test_demanded_but_not_to_be_had_is_an_error(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.delenv("CC", raising=False)
         monkeypatch.setenv("MOMA_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("MOMA_KERNEL", "native")
         with pytest.raises(InputError, match="no C compiler"):

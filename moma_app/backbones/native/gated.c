@@ -13,8 +13,8 @@
  * Rows of one call must touch other table rows than those of calls that run at the same time:
  * the caller splits at structure boundaries, where graphs share nothing.
  *
- * GCC's vector extensions (also in Clang) compile to whatever the processor has: AVX-512, AVX2
- * and NEON were looked at. Offsets are in floats; no pointer needs alignment.
+ * GCC's vector extensions (also in Clang) compile to whatever the processor has; measured with
+ * AVX-512, AVX2 and SSE2, not yet on Arm. No pointer needs alignment beyond that of its type.
  */
 
 #include <math.h>
@@ -24,27 +24,36 @@
 #include <immintrin.h>
 #endif
 
-#define LANES 16
 #define WIDTH 64
 #define WIDE 128
-#ifndef ROWS
-#define ROWS 48
-#endif /* in a block; a multiple of TILE_ROWS */
+#define ROWS 48 /* in a block; a multiple of TILE_ROWS */
 #define TILE_ROWS 6
+#define AHEAD 16 /* rows between the one at work and the one whose table rows are fetched */
 #define EPSILON 1e-5f /* of the layer norm, PyTorch's default */
+/* Numbers in a vector register; vectors of a tile (TILE_ROWS x TILE_VECS accumulators must fit the
+ * registers); vectors that a chain of elementwise steps takes side by side. */
 #if defined(__AVX512F__)
-#define TILE_VECS 4 /* 6 x 4 accumulators in 32 registers */
-#define GROUP 4     /* vectors that a chain of elementwise steps takes side by side */
+#define LANES 16
+#define TILE_VECS 4
+#define GROUP 4
+#elif defined(__AVX__)
+#define LANES 8
+#define TILE_VECS 2
+#define GROUP 2
+#elif defined(__aarch64__)
+#define LANES 4
+#define TILE_VECS 4
+#define GROUP 4
 #else
-#define TILE_VECS 1
-#define GROUP 1
+#define LANES 4
+#define TILE_VECS 2
+#define GROUP 2
 #endif
+#define PER_HALF (WIDTH / LANES) /* vectors in core or gate */
 
-typedef float vec __attribute__((vector_size(64)));
-typedef float free_vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(64)));
-typedef float half_vec __attribute__((vector_size(32)));
-typedef float quarter_vec __attribute__((vector_size(16)));
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef float free_vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -74,15 +83,11 @@ INLINE void store(float *to, vec value) { *(free_vec *)to = value; }
 INLINE vec all(float value) { return (vec){0} + value; }
 
 INLINE float total(vec value) {
-    half_vec low, high;
-    memcpy(&low, &value, sizeof low);
-    memcpy(&high, (const char *)&value + sizeof low, sizeof high);
-    low += high;
-    quarter_vec a, b;
-    memcpy(&a, &low, sizeof a);
-    memcpy(&b, (const char *)&low + sizeof a, sizeof b);
-    a += b;
-    return (a[0] + a[1]) + (a[2] + a[3]);
+    float part[LANES];
+    memcpy(part, &value, sizeof part);
+    for (int length = LANES / 2; length >= 1; length /= 2)
+        for (int l = 0; l < length; l++) part[l] += part[l + length];
+    return part[0];
 }
 
 #if !defined(__AVX512F__)
@@ -152,7 +157,7 @@ INLINE void multiply(
 INLINE void multiply_transposed(
     const float *g, int g_stride, const float *x, int x_stride, int rows, int n, int cols, float *out,
     int out_stride) {
-    enum { TALL = 4 };
+    enum { TALL = TILE_VECS == 4 ? 8 : 4 }; /* TALL x 2 accumulators */
     for (int a = 0; a < n; a += TALL)
         for (int c = 0; c < cols; c += 2 * LANES) {
             vec sum[TALL][2];
@@ -169,12 +174,20 @@ INLINE void multiply_transposed(
         }
 }
 
+/* Bring a table row that will be needed soon into the cache. */
+INLINE void fetch(const float *row, int length) {
+    for (int c = 0; c < length; c += LANES) __builtin_prefetch(row + c);
+}
+
 typedef struct {
     float x[ROWS * WIDTH];
     float first[ROWS * WIDE];  /* before the hidden layer's silu */
     float gate[ROWS * WIDE];   /* its sigmoid */
     float active[ROWS * WIDE]; /* its silu */
-    float last[ROWS * WIDE];   /* before the norms; later the gradient there */
+    float last[ROWS * WIDE];   /* before the norms */
+    float inverse[2 * ROWS];   /* of the standard deviations of core and gate */
+    float grad[ROWS * WIDE];   /* gradient of last, and what of it lies along last */
+    float along[2 * ROWS];
 } Block;
 
 /* Fill last for rows begin .. begin + n, and if the gradient follows also first, gate and active. */
@@ -183,6 +196,14 @@ INLINE void evaluate(const Work *work, Block *block, int64_t begin, int n, int k
     float *first = work->hidden ? block->first : block->last;
     for (int row = 0; row < n; row++) {
         int64_t at = begin + row;
+        if (at + AHEAD < work->end) {
+            fetch(work->q + WIDE * work->j[at + AHEAD], WIDE);
+            if (!dense) fetch(work->r + WIDE * work->k[at + AHEAD], WIDE);
+            if (work->w) fetch(work->w + WIDTH * work->j[at + AHEAD], WIDTH);
+            if (keep && work->grad_q) fetch(work->grad_q + WIDE * work->j[at + AHEAD], WIDE);
+            if (keep && work->grad_r) fetch(work->grad_r + WIDE * work->k[at + AHEAD], WIDE);
+            if (keep && work->grad_w) fetch(work->grad_w + WIDTH * work->j[at + AHEAD], WIDTH);
+        }
         const float *p = work->p + WIDE * work->i[at], *q = work->q + WIDE * work->j[at];
         const float *r = dense ? 0 : work->r + WIDE * work->k[at];
         for (int c = 0; c < WIDE; c += LANES) {
@@ -217,55 +238,90 @@ INLINE void evaluate(const Work *work, Block *block, int64_t begin, int n, int k
             work->hidden_bias + half * WIDTH, block->last + half * WIDTH, WIDE, used);
 }
 
-typedef struct {
-    vec value[4]; /* normalised, before weight and bias */
-    float inverse; /* of the standard deviation */
-} Normal;
-
-INLINE Normal normalise(const float *row) {
-    Normal norm;
-    vec sum = all(0), squares = all(0);
-    for (int v = 0; v < 4; v++) {
-        norm.value[v] = load(row + v * LANES);
-        sum += norm.value[v];
-    }
-    float mean = total(sum) / WIDTH;
-    for (int v = 0; v < 4; v++) {
-        norm.value[v] -= mean;
-        squares += norm.value[v] * norm.value[v];
-    }
-    norm.inverse = 1.0f / sqrtf(total(squares) / WIDTH + EPSILON);
-    for (int v = 0; v < 4; v++) norm.value[v] *= norm.inverse;
-    return norm;
+/* What core and gate of every row are multiplied by in their norm (Ba et al., arXiv 1607.06450).
+ *
+ * Their mean is zero already: the caller has taken it out of the matrices that they come from. All
+ * rows go through one stage before the next begins, because within a row each stage waits for the
+ * one before. */
+INLINE void measure(Block *block, int used) {
+    for (int row = 0; row < used; row++)
+        for (int half = 0; half < 2; half++) {
+            vec squares = all(0);
+            for (int v = 0; v < PER_HALF; v++) {
+                vec value = load(block->last + row * WIDE + half * WIDTH + v * LANES);
+                squares += value * value;
+            }
+            block->inverse[2 * row + half] = total(squares);
+        }
+    for (int at = 0; at < 2 * used; at++) block->inverse[at] = 1.0f / sqrtf(block->inverse[at] / WIDTH + EPSILON);
 }
 
-/* Turn the gradient after the norm (times its weight) into the one before; Ba et al., arXiv 1607.06450. */
-INLINE void normalise_back(const Normal *norm, vec *grad, float *out) {
-    vec sum = all(0), along = all(0);
-    for (int v = 0; v < 4; v++) {
-        sum += grad[v];
-        along += grad[v] * norm->value[v];
-    }
-    float mean = total(sum) / WIDTH, projection = total(along) / WIDTH;
-    for (int v = 0; v < 4; v++)
-        store(out + v * LANES, norm->inverse * (grad[v] - mean - norm->value[v] * projection));
-}
-
-/* a: core after its norm, s: sigmoid(a), open: sigmoid of the gate after its norm. */
-INLINE void open_gates(const Work *work, const Normal *core, const Normal *gate, vec *a, vec *s, vec *open) {
-    vec b[4];
-    for (int v = 0; v < 4; v++) {
+/* For one row: a: core after its norm, s: sigmoid(a), open: sigmoid of the gate after its norm. */
+INLINE void open_gates(const Work *work, const Block *block, int row, vec *a, vec *s, vec *open) {
+    const float *last = block->last + row * WIDE;
+    float core = block->inverse[2 * row], gate = block->inverse[2 * row + 1];
+    vec b[PER_HALF];
+    for (int v = 0; v < PER_HALF; v++) {
         int c = v * LANES;
-        a[v] = core->value[v] * load(work->norm_weight + c) + load(work->norm_bias + c);
-        b[v] = gate->value[v] * load(work->norm_weight + WIDTH + c) + load(work->norm_bias + WIDTH + c);
+        a[v] = core * load(last + c) * load(work->norm_weight + c) + load(work->norm_bias + c);
+        b[v] = gate * load(last + WIDTH + c) * load(work->norm_weight + WIDTH + c) + load(work->norm_bias + WIDTH + c);
     }
-    for (int v = 0; v < 4; v += GROUP) {
+    for (int v = 0; v < PER_HALF; v += GROUP) {
         sigmoids(a + v, s + v);
         sigmoids(b + v, open + v);
     }
 }
 
 INLINE void add(float *to, vec value) { store(to, load(to) + value); }
+
+/* Turn the gradient of messages into that of core and gate before their norms, in block->grad. */
+INLINE void differentiate(const Work *work, Block *block, int64_t begin, int n) {
+    float *grad_norm_weight = work->grad_parameters + 2 * WIDTH * WIDTH + WIDE;
+    float *grad_norm_bias = grad_norm_weight + WIDE;
+    for (int row = 0; row < n; row++) {
+        int64_t at = begin + row;
+        const float *grad_out = work->grad_out + WIDTH * (work->sum ? work->i[at] : at);
+        const float *last = block->last + row * WIDE;
+        float *out = block->grad + row * WIDE;
+        float core = block->inverse[2 * row], gate = block->inverse[2 * row + 1];
+        vec a[PER_HALF], s[PER_HALF], open[PER_HALF], along_core = all(0), along_gate = all(0);
+        open_gates(work, block, row, a, s, open);
+        for (int v = 0; v < PER_HALF; v++) {
+            int c = v * LANES;
+            vec value = a[v] * s[v], grad = load(grad_out + c);
+            if (work->w) {
+                if (work->grad_w) add(work->grad_w + WIDTH * work->j[at] + c, grad * value * open[v]);
+                grad *= load(work->w + WIDTH * work->j[at] + c);
+            }
+            vec of_core = grad * open[v] * (s[v] + value * (1.0f - s[v]));
+            vec of_gate = grad * value * open[v] * (1.0f - open[v]);
+            vec normal_core = core * load(last + c), normal_gate = gate * load(last + WIDTH + c);
+            if (work->grad_parameters) {
+                add(grad_norm_weight + c, of_core * normal_core);
+                add(grad_norm_weight + WIDTH + c, of_gate * normal_gate);
+                add(grad_norm_bias + c, of_core);
+                add(grad_norm_bias + WIDTH + c, of_gate);
+            }
+            of_core *= load(work->norm_weight + c);
+            of_gate *= load(work->norm_weight + WIDTH + c);
+            along_core += of_core * normal_core;
+            along_gate += of_gate * normal_gate;
+            store(out + c, of_core);
+            store(out + WIDTH + c, of_gate);
+        }
+        block->along[2 * row] = total(along_core) / WIDTH;
+        block->along[2 * row + 1] = total(along_gate) / WIDTH;
+    }
+    for (int row = 0; row < n; row++)
+        for (int half = 0; half < 2; half++) {
+            float inverse = block->inverse[2 * row + half], along = block->along[2 * row + half] * inverse;
+            for (int v = 0; v < PER_HALF; v++) {
+                int c = row * WIDE + half * WIDTH + v * LANES;
+                store(block->grad + c, inverse * (load(block->grad + c) - along * load(block->last + c)));
+            }
+        }
+    if (n < ROWS) memset(block->grad + n * WIDE, 0, sizeof(float) * WIDE * (ROWS - n));
+}
 
 #if defined(__SSE2__)
 #define FLUSH_DENORMALS unsigned state = _mm_getcsr(); _mm_setcsr(state | 0x8040)
@@ -281,13 +337,13 @@ void moma_gated_forward(const Work *work) {
     for (int64_t begin = work->begin; begin < work->end; begin += ROWS) {
         int n = (int)(work->end - begin < ROWS ? work->end - begin : ROWS);
         evaluate(work, &block, begin, n, 0);
+        measure(&block, n);
         for (int row = 0; row < n; row++) {
             int64_t at = begin + row;
-            Normal core = normalise(block.last + row * WIDE), gate = normalise(block.last + row * WIDE + WIDTH);
             float *out = work->out + WIDTH * (work->sum ? work->i[at] : at);
-            vec a[4], s[4], open[4];
-            open_gates(work, &core, &gate, a, s, open);
-            for (int v = 0; v < 4; v++) {
+            vec a[PER_HALF], s[PER_HALF], open[PER_HALF];
+            open_gates(work, &block, row, a, s, open);
+            for (int v = 0; v < PER_HALF; v++) {
                 int c = v * LANES;
                 vec message = a[v] * s[v] * open[v];
                 if (work->w) message *= load(work->w + WIDTH * work->j[at] + c);
@@ -302,46 +358,18 @@ void moma_gated_backward(const Work *work) {
     FLUSH_DENORMALS;
     Block block;
     float *grad_hidden = work->grad_parameters, *grad_bias = grad_hidden + 2 * WIDTH * WIDTH;
-    float *grad_norm_weight = grad_bias + WIDE, *grad_norm_bias = grad_norm_weight + WIDE;
-    float *grad_x_weight = grad_norm_bias + WIDE;
+    float *grad_x_weight = grad_bias + 3 * WIDE;
     int parameters = work->grad_parameters != 0, pad = (int)work->x_pad;
     for (int64_t begin = work->begin; begin < work->end; begin += ROWS) {
         int n = (int)(work->end - begin < ROWS ? work->end - begin : ROWS);
         int used = (n + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
         evaluate(work, &block, begin, n, 1);
-        for (int row = 0; row < n; row++) {
-            int64_t at = begin + row;
-            float *last = block.last + row * WIDE;
-            Normal core = normalise(last), gate = normalise(last + WIDTH);
-            const float *grad_out = work->grad_out + WIDTH * (work->sum ? work->i[at] : at);
-            vec grad_core[4], grad_gate[4], a[4], s[4], open[4];
-            open_gates(work, &core, &gate, a, s, open);
-            for (int v = 0; v < 4; v++) {
-                int c = v * LANES;
-                vec value = a[v] * s[v], grad = load(grad_out + c);
-                if (work->w) {
-                    if (work->grad_w) add(work->grad_w + WIDTH * work->j[at] + c, grad * value * open[v]);
-                    grad *= load(work->w + WIDTH * work->j[at] + c);
-                }
-                vec of_core = grad * open[v] * (s[v] + value * (1.0f - s[v]));
-                vec of_gate = grad * value * open[v] * (1.0f - open[v]);
-                if (parameters) {
-                    add(grad_norm_weight + c, of_core * core.value[v]);
-                    add(grad_norm_weight + WIDTH + c, of_gate * gate.value[v]);
-                    add(grad_norm_bias + c, of_core);
-                    add(grad_norm_bias + WIDTH + c, of_gate);
-                }
-                grad_core[v] = of_core * load(work->norm_weight + c);
-                grad_gate[v] = of_gate * load(work->norm_weight + WIDTH + c);
-            }
-            normalise_back(&core, grad_core, last);
-            normalise_back(&gate, grad_gate, last + WIDTH);
-        }
-        if (n < ROWS) memset(block.last + n * WIDE, 0, sizeof(float) * WIDE * (ROWS - n));
-        float *grad_first = block.last;
+        measure(&block, n);
+        differentiate(work, &block, begin, n);
+        float *grad_first = block.grad;
         if (work->hidden) {
             for (int half = 0; half < 2; half++) {
-                float *grad_last = block.last + half * WIDTH;
+                float *grad_last = block.grad + half * WIDTH;
                 if (parameters) {
                     multiply_transposed(
                         grad_last, WIDE, block.active + half * WIDTH, WIDE, n, WIDTH, WIDTH,
@@ -359,7 +387,7 @@ void moma_gated_backward(const Work *work) {
             static const float zero[WIDTH];
             for (int half = 0; half < 2; half++)
                 multiply(
-                    block.last + half * WIDTH, WIDE, work->hidden_back + half * WIDTH * WIDTH, WIDTH, WIDTH, WIDTH,
+                    block.grad + half * WIDTH, WIDE, work->hidden_back + half * WIDTH * WIDTH, WIDTH, WIDTH, WIDTH,
                     zero, block.active + half * WIDTH, WIDE, used);
             for (int c = 0; c < used * WIDE; c += LANES)
                 store(block.active + c, load(block.active + c) * load(block.first + c));

@@ -104,24 +104,28 @@ class _Call:
         self.parts = parts
         self.tensors: dict[str, Tensor] = {"i": rows.i.index, "j": rows.j.index}
         self.numbers = {"sum": int(summed), "x_width": 0, "x_pad": PADS[-1]}
-        for name, table in (("p", parts.p), ("q", parts.q), ("r", parts.r), ("w", parts.weights)):
-            self.add(name, table)
+        # The kernel wants core and gate with zero mean, see centred().
+        self.has_hidden = parts.core_weight is not None
+        for name, table in (("p", parts.p), ("q", parts.q), ("r", parts.r)):
+            self.add(name, table if self.has_hidden or table is None else centred(table, -1))
+        self.add("w", parts.weights)
         self.add("k", None if rows.k is None else rows.k.index)
         if parts.x is not None and parts.x_weight is not None:
             width = parts.x.shape[1]
             pad = next(pad for pad in PADS if pad >= width)
             self.numbers |= {"x_width": width, "x_pad": pad}
             self.add("x", parts.x)
-            self.add("x_weight", functional.pad(parts.x_weight.T, (0, 0, 0, pad - width)))
-        if parts.core_weight is not None:
-            self.add("hidden", self.joined("core_weight", "gate_weight", transposed=True))
-            self.add("hidden_bias", self.joined("core_bias", "gate_bias"))
+            self.x_weight = parts.x_weight if self.has_hidden else centred(parts.x_weight, 0)
+            self.add("x_weight", functional.pad(self.x_weight.T, (0, 0, 0, pad - width)))
+        if self.has_hidden:
+            self.hidden = centred(self.joined("core_weight", "gate_weight"), 0)
+            self.add("hidden", torch.cat([half.T for half in torch.split(self.hidden, WIDTH)]))
+            self.add("hidden_bias", centred(self.joined("core_bias", "gate_bias"), 0))
         self.add("norm_weight", self.joined("core_norm_weight", "gate_norm_weight"))
         self.add("norm_bias", self.joined("core_norm_bias", "gate_norm_bias"))
 
-    def joined(self, core: str, gate: str, *, transposed: bool = False) -> Tensor:
-        halves = [getattr(self.parts, name) for name in (core, gate)]
-        return torch.cat([half.T if transposed else half for half in halves])
+    def joined(self, core: str, gate: str) -> Tensor:
+        return torch.cat([getattr(self.parts, core), getattr(self.parts, gate)])
 
     def add(self, name: str, tensor: Tensor | None) -> None:
         if tensor is not None:
@@ -140,6 +144,19 @@ class _Call:
             for number, (begin, end) in enumerate(shares)
         ]
         run_shares(getattr(kernels().library, function), [ctypes.byref(work) for work in works])
+
+
+def centred(tensor: Tensor, dim: int) -> Tensor:
+    """Take the mean out of core and gate, the halves of a dimension of length 128.
+
+    A layer norm begins by subtracting the mean of the linear layer before it, (I - 11ᵀ/64) (W s + b):
+    done once to W and b, it need not be done to every row. The projection is its own transpose, so
+    the gradient of W is the centred gradient of the centred W.
+    """
+    at = dim % tensor.dim()
+    shape = (*tensor.shape[:at], 2, WIDTH, *tensor.shape[at + 1 :])
+    halves = tensor.detach().reshape(shape)
+    return (halves - halves.mean(at + 1, keepdim=True)).reshape(tensor.shape)
 
 
 def _forward(rows: Rows, summed: bool, parts: Parts) -> Tensor:
@@ -167,9 +184,9 @@ def _backward(
         width = call.numbers["x_width"]
         grads["x"] = padded[:, :width]
         call.add("grad_x", padded)
-        call.add("x_back", functional.pad(parts.x_weight, (0, WIDTH - width)))
-    if parts.core_weight is not None:
-        call.add("hidden_back", call.joined("core_weight", "gate_weight"))
+        call.add("x_back", functional.pad(call.x_weight, (0, WIDTH - width)))
+    if call.has_hidden:
+        call.add("hidden_back", call.hidden)
     # Structures share no table rows, so threads that end at structure boundaries do not meet.
     shares = split_rows(rows.ptr, n_shares())
     parameters = None
@@ -178,6 +195,8 @@ def _backward(
     call.run("moma_gated_backward", shares, parameters)
     if parameters is not None:
         grads |= _parameter_gradients(parameters.sum(0), call)
+    if not call.has_hidden:
+        grads |= {name: centred(grads[name], -1) for name in {"p", "q", "r"} & grads.keys()}
     return [grads[name] if name in need else None for name in Parts._fields]
 
 
@@ -189,8 +208,10 @@ def _parameter_gradients(flat: Tensor, call: _Call) -> dict[str, Tensor]:
     pairs += [("core_norm_weight", "gate_norm_weight"), ("core_norm_bias", "gate_norm_bias")]
     grads: dict[str, Tensor] = {}
     for (core, gate), piece in zip(pairs, pieces, strict=False):
-        grads[core], grads[gate] = piece.view(2, WIDTH, -1).squeeze(-1)
-    grads["x_weight"] = next(pieces).view(WIDE, pad)[:, : call.numbers["x_width"]]
+        both = piece.view(WIDE, -1).squeeze(-1)
+        grads[core], grads[gate] = torch.split(both if "norm" in core else centred(both, 0), WIDTH)
+    x_weight = next(pieces).view(WIDE, pad)[:, : call.numbers["x_width"]]
+    grads["x_weight"] = x_weight if call.has_hidden else centred(x_weight, 0)
     return grads
 
 
