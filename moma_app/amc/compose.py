@@ -26,7 +26,7 @@ from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module, network_from
-from moma_app.progress import Listener, ModuleEncoded, Warned, WeightsSolved, silent
+from moma_app.progress import Listener, ModuleEncoded, Note, Warned, WeightsSolved, silent
 from moma_app.runtime import pick_device, prepare
 from moma_app.tasks.splits import Split, few_shot
 
@@ -116,6 +116,9 @@ def compose(
             f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
         )
     graphs = cached_graphs(backbone, data.structures, graph_folder, progress)
+    machine = pick_device(device)
+    if advice := backbone.advice(machine):
+        progress(Note(message=advice))
     leave_out = _LeaveOut(skipped, progress)
     sound = [module for module in chosen if leave_out.unless_sound(module, backbone)]
     encoded = encode_modules(
@@ -125,8 +128,9 @@ def compose(
         parts.train,
         layers=layers,
         pooling="sum" if task.spec.extensive else "mean",
-        device=pick_device(device),
+        device=machine,
         on_error=leave_out,
+        progress=progress,
     )
     scores = _score(
         encoded,

@@ -8,6 +8,7 @@ modules' errors enters: the time to solve does not depend on the number of rows.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,11 @@ RIDGE = 1e-12
 """Added to the diagonal, in units of the best module's error: of equally good weightings take a small one."""
 TOLERANCE = 1e-13
 """Optimality conditions are met to this, in units of the errors of best and other module."""
+
+PIVOTS = 100
+"""Steps of block pivoting at most."""
+PATIENCE = 3
+"""Steps of block pivoting that need not be progress."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,15 @@ def optimize_weights(
         )
     if not np.isfinite(values).all():
         raise InputError("The targets hold a value that is not finite.")
+    errors = np.array(table.T, order="C")  # a copy, one row per module
     with np.errstate(over="ignore", invalid="ignore"):
-        included = np.asarray(np.isfinite(np.square(table - values[:, None]).sum(axis=0)), dtype=bool)
+        errors -= values
+        included = np.asarray(np.isfinite(np.einsum("nm,nm->n", errors, errors)), dtype=bool)
     if not included.any():
         raise InputError("No module gives finite predictions for this task.")
-    # Sorted and without repetitions, modules give the same result in whatever order they come.
-    columns, owner, copies = np.unique(table[:, included], axis=1, return_inverse=True, return_counts=True)
-    errors = columns - values[:, None]
-    gram = errors.T @ errors / len(values)
+    firsts, owner, copies = _distinct_rows(errors, included)
+    errors = errors[firsts]
+    gram = errors @ errors.T / len(values)
     kept = np.arange(len(gram))
     while True:  # what a negligible module did, for which it was far off elsewhere, others must do
         minimize = minimize_on_simplex if solver == "active-set" else minimize_with_cvxpy
@@ -87,12 +94,34 @@ def optimize_weights(
         if not dropped.any():
             break
         kept = kept[~dropped]
-    share_of_column = np.zeros(len(gram))
-    share_of_column[kept] = shares
+    share_of_module = np.zeros(len(gram))
+    share_of_module[kept] = shares
     weights = np.zeros(table.shape[1])
-    weights[included] = share_of_column[owner.reshape(-1)]
+    weights[included] = share_of_module[owner]
     residual = table[:, included] @ weights[included] - values
     return WeightSolution(weights, float(np.mean(residual**2)), status, included)
+
+
+def _distinct_rows(
+    rows: NDArray[np.float64], included: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Find equal rows, and an order of the others that depends on nothing but their content.
+
+    Modules in that order, and without repetitions, give the same result in whatever order they come.
+
+    Args:
+        rows: [N, m].
+        included: which to look at, bool [N].
+
+    Returns:
+        The distinct rows' numbers; for each included row its place among these; and how often
+        each occurs.
+    """
+    rows += 0.0  # makes -0 a 0, which has other bytes
+    numbers = np.flatnonzero(included)
+    digests = [hashlib.blake2b(rows[number].data, digest_size=16).hexdigest() for number in numbers]
+    _, firsts, owner, copies = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+    return numbers[firsts], owner.reshape(-1), copies
 
 
 def minimize_on_simplex(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
@@ -150,23 +179,15 @@ def minimize_with_cvxpy(gram: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 def _minimize_nonnegative(hessian: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minimise uᵀHu/2 - cᵀu over u >= 0, for a positive definite H [N, N] with a diagonal of ones."""
+    """Minimise uᵀHu/2 - cᵀu over u >= 0, for a positive definite H [N, N] with a diagonal of ones.
+
+    Lawson and Hanson's method, started where block pivoting ended: most often at the solution.
+    """
     n = len(linear)
-    solution = np.zeros(n)
-    free = np.zeros(n, dtype=bool)
+    solution = _block_pivoting(hessian, linear)
+    free = solution > 0
     for _ in range(100 + 10 * n):
-        descent = linear - hessian @ solution
-        descent[free] = 0.0
-        while True:  # let that variable grow which helps most
-            entering = int(np.argmax(descent))
-            if descent[entering] <= TOLERANCE:
-                return solution
-            free[entering] = True
-            trial = _solve_free(hessian, linear, free)
-            if trial[entering] > 0:
-                break
-            free[entering] = False  # its gain was a rounding error
-            descent[entering] = 0.0
+        trial = _solve_free(hessian, linear, free)
         while (trial[free] <= 0).any():  # go towards the trial until a variable becomes zero
             blocking = free & (trial <= 0)
             steps = np.full(n, np.inf)
@@ -178,7 +199,48 @@ def _minimize_nonnegative(hessian: NDArray[np.float64], linear: NDArray[np.float
             solution[~free] = 0.0
             trial = _solve_free(hessian, linear, free)
         solution = trial
+        descent = linear - hessian @ solution
+        descent[free] = 0.0
+        while True:  # let that variable grow which helps most
+            entering = int(np.argmax(descent))
+            if descent[entering] <= TOLERANCE:
+                return solution
+            free[entering] = True
+            if _solve_free(hessian, linear, free)[entering] > 0:
+                break
+            free[entering] = False  # its gain was a rounding error
+            descent[entering] = 0.0
     raise MomaError("The weights could not be found: the solver does not converge on these predictions.")
+
+
+def _block_pivoting(hessian: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Guess the solution of :func:`_minimize_nonnegative`: many variables enter and leave at a time.
+
+    Block principal pivoting (Kim and Park, Fast Nonnegative Matrix Factorization, SIAM J. Sci.
+    Comput. 33, 2011, algorithm 2). It needs few steps where the other method needs one for each
+    variable, but rounding errors may keep it from an end: it then returns the best it saw.
+
+    Returns:
+        A point of non-negative coordinates, float64 [N].
+    """
+    n = len(linear)
+    free = np.zeros(n, dtype=bool)
+    solution = best = np.zeros(n)
+    fewest, patience = n + 1, PATIENCE
+    for _ in range(PIVOTS):
+        wrong = np.where(free, solution <= 0, linear - hessian @ solution > 100 * TOLERANCE)
+        count = int(wrong.sum())
+        if count < fewest:
+            fewest, patience, best = count, PATIENCE, solution
+        elif patience:
+            patience -= 1
+        else:  # exchange one only, which comes to an end in exact arithmetic
+            wrong[: np.flatnonzero(wrong)[-1]] = False
+        if not count:
+            break
+        free ^= wrong
+        solution = _solve_free(hessian, linear, free)
+    return np.maximum(best, 0.0)
 
 
 def _solve_free(

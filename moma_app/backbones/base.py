@@ -155,6 +155,10 @@ class Backbone(ABC):
         """
         return build_in_chunks(self.builder, self.schema, StructureSet.from_any(structures), progress)
 
+    def advice(self, device: torch.device) -> str | None:
+        """Return one sentence on what would make this backbone faster on the machine, if there is such."""
+        return None
+
     def collate(self, graphs: Iterable[Graph]) -> Batch:
         """Make one batch of several graphs."""
         packed = GraphSet.pack(self.schema, graphs)

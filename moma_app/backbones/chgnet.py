@@ -28,6 +28,7 @@ from moma_app.backbones.building import GraphBuilder
 from moma_app.backbones.chgnet_graph import ATOM_CUTOFF, BOND_CUTOFF, MAX_NUMBER, SCHEMA, build_graphs
 from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messages
 from moma_app.backbones.graphs import Batch, Field, Graph
+from moma_app.backbones.native.build import kernels
 from moma_app.backbones.segments import EdgeIndex, gather, scatter_sum
 from moma_app.errors import DataNotFoundError
 from moma_app.structures import StructureSet
@@ -337,6 +338,13 @@ class ChgnetBackbone(Backbone):
     def builder(self) -> GraphBuilder:
         """Builds the graphs of many structures together."""
         return build_graphs
+
+    def advice(self, device: torch.device) -> str | None:
+        """Say so if the compiled kernels could not be built."""
+        if device.type != "cpu":
+            return None
+        found = kernels()
+        return found.about if found.missing else None
 
     def network(self) -> ChgnetNetwork:
         """Return a network with random weights."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from moma_app.backbones.batching import cost, evaluation_batches, rows_for
 from moma_app.backbones.graphs import Batch, GraphSet
 from moma_app.backbones.loader import Loader
+from moma_app.progress import Listener, Step, silent
 from moma_app.runtime import arithmetic, precision_setting, prepare
 
 
@@ -23,6 +24,7 @@ def apply_in_batches(
     device: torch.device | str = "cpu",
     *,
     copies: int = 1,
+    progress: Listener = silent,
 ) -> Tensor:
     """Apply ``function`` (batch -> [.., n_structures, d]) without gradients; rows keep their order.
 
@@ -32,6 +34,7 @@ def apply_in_batches(
         rows: which of them; all by default.
         device: where the batches go.
         copies: how many networks the function applies at once; batches are so much smaller.
+        progress: gets a ``Step`` after each batch.
 
     Returns:
         One row per structure on the CPU, [.., n, d].
@@ -45,7 +48,14 @@ def apply_in_batches(
     loader = Loader(batches, graphs.batch, Batch.pin_memory, target)
     with torch.inference_mode(), arithmetic(precision_setting(), target):
         # The results stay on the device until all are there: copying each would make the GPU wait.
-        values = torch.cat([function(batch.to(target)).float() for batch in loader], dim=-2).cpu()
+        parts, done = [], 0
+        for batch in loader:
+            parts.append(function(batch.to(target)).float())
+            done += len(batch)
+            progress(
+                Step(what="structures encoded", done=done, total=len(chosen), fraction=done / len(chosen))
+            )
+        values = torch.cat(parts, dim=-2).cpu()
         position = np.full(len(graphs), -1)
         position[np.concatenate(batches)] = np.arange(len(chosen))
         return values[..., torch.from_numpy(position[chosen]), :].clone()

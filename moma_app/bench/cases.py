@@ -73,6 +73,16 @@ CASES: tuple[Case, ...] = (
         task="mp_bandgap",
     ),
     Case(
+        name="last-layer-step",
+        work="training step of the last layer and head, features below kept",
+        against="ours, the whole network in every step",
+        unit="step",
+        sizes=Sizes(structures=300, batch_size=32),
+        builder="last_layer",
+        tolerance=1e-2,
+        task="mp_bandgap",
+    ),
+    Case(
         name="encode",
         work="encoding with one module",
         against="chgnet package's predict_graph",

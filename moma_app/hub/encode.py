@@ -16,6 +16,7 @@ from moma_app.backbones.inference import apply_in_batches
 from moma_app.backbones.stacking import embed_with_all
 from moma_app.errors import MomaError
 from moma_app.hub.module import Module
+from moma_app.progress import Listener, silent
 
 MODULES_AT_ONCE = {"cpu": 4, "cuda": 16}
 """Modules that share a pass over the structures: more of them share more, fewer show a result sooner."""
@@ -74,6 +75,7 @@ def encode_modules(
     pooling: Pooling = "mean",
     device: torch.device | str = "cpu",
     on_error: Callable[[Module, MomaError], None] | None = None,
+    progress: Listener = silent,
 ) -> Iterator[Encoded]:
     """Yield crystal embeddings by each of several modules as soon as they are there.
 
@@ -84,6 +86,7 @@ def encode_modules(
         modules: all full, or all adapter modules.
         on_error: called with a module that cannot be loaded, which is then left out; by default
             the error is raised.
+        progress: gets a ``Step`` after each batch of structures.
 
     Raises:
         IncompatibleError: a module was made for another backbone.
@@ -104,7 +107,9 @@ def encode_modules(
                 on_error(module, exc)
         if not group:
             continue
-        embeddings = _embed(networks, graphs, rows, layers=layers, pooling=pooling, device=device)
+        embeddings = _embed(
+            networks, graphs, rows, layers=layers, pooling=pooling, device=device, progress=progress
+        )
         seconds = (time.perf_counter() - begun) / len(group)
         for module, embedding in zip(group, embeddings, strict=True):
             yield Encoded(module, embedding, seconds)
@@ -118,10 +123,11 @@ def _embed(
     layers: Layers,
     pooling: Pooling,
     device: torch.device | str,
+    progress: Listener = silent,
 ) -> Tensor:
     """Return embeddings by each network, [n_networks, m, d]."""
     for network in networks:
         network.to(device).eval()
     embed = embed_with_all(networks, layers, pooling)
-    embeddings = apply_in_batches(embed, graphs, rows, device, copies=len(networks))
+    embeddings = apply_in_batches(embed, graphs, rows, device, copies=len(networks), progress=progress)
     return embeddings if embeddings.dim() == 3 else embeddings.expand(len(networks), 0, 0)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from moma_app.backbones.adapters import attach_adapters
 from moma_app.backbones.base import Backbone, Network
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
+from moma_app.hub.reader import FileReader, MemoryReader, TensorReader
 
 if TYPE_CHECKING:
     from moma_app.hub.card import Card
@@ -51,10 +51,7 @@ class Module:
 
     def names(self) -> list[str]:
         """Names of all tensors, sorted."""
-        if self.path is None:
-            return sorted(self.memory)
-        with _open(self.path) as tensors:
-            return sorted(tensors.keys())
+        return self.reader().names()
 
     def iter_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield tensors by name, one in memory at a time, those that start with ``prefix``.
@@ -62,21 +59,20 @@ class Module:
         Raises:
             DamagedFileError: the file is missing, cut short or no safetensors file.
         """
-        if self.path is None:
-            yield from ((name, self.memory[name]) for name in sorted(self.memory) if name.startswith(prefix))
-            return
-        with _open(self.path) as tensors:
-            for name in sorted(tensors.keys()):
-                if name.startswith(prefix):
-                    yield name, tensors.get_tensor(name)
+        reader = self.reader()
+        yield from ((name, reader.tensor(name)) for name in reader.names() if name.startswith(prefix))
 
     def tensor(self, name: str) -> Tensor:
         """Read one tensor."""
-        if self.path is None:
-            return self.memory[name]
-        with _open(self.path) as tensors:
-            loaded: Tensor = tensors.get_tensor(name)
-            return loaded
+        return self.reader().tensor(name)
+
+    def reader(self) -> TensorReader:
+        """Open the module's file, if it has one, for the reading of many tensors.
+
+        Raises:
+            DamagedFileError: the file is missing, cut short or no safetensors file.
+        """
+        return MemoryReader(self.memory) if self.path is None else FileReader(self.path)
 
     @property
     def prefix(self) -> str:
@@ -133,8 +129,7 @@ class Module:
                 f"Module {self.name!r}: the content of {self.path} does not agree with the SHA-256 of its card: "
                 "fetch or train it again."
             )
-        with _open(self.path):  # what has the right hash can still be no safetensors file
-            pass
+        FileReader(self.path)  # what has the right hash can still be no safetensors file
 
     def save(self, folder: Path, *, overwrite: bool = True) -> Module:
         """Publish the module in a folder and return the stored one.
@@ -191,12 +186,3 @@ def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -
         state = {name.removeprefix(PREFIX["full"]): tensor for name, tensor in state.items()}
     network.load_state_dict(state, strict=True)
     return network
-
-
-def _open(path: Path) -> safe_open:
-    try:
-        return safe_open(path, framework="pt")
-    except FileNotFoundError as exc:
-        raise DamagedFileError(f"The tensor file {path} is missing.") from exc
-    except (SafetensorError, OSError) as exc:
-        raise DamagedFileError(f"{path} is no safetensors file, or is cut short ({exc}).") from exc

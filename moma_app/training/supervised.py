@@ -123,6 +123,8 @@ def train_on_task(
     scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[train]))
 
     target_device = pick_device(device)
+    if advice := backbone.advice(target_device):
+        progress(Note(message=advice))
     model.to(target_device).eval()
     sampling = inverse_frequencies(targets[train]) if recipe.sampling == "inverse-frequency" else None
     fit_data = FitData(graphs, targets, train, val, sampling)

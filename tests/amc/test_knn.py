@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from moma_app.amc import knn
-from moma_app.amc.knn import knn_predictions, nearest_rows
+from moma_app.amc import nearest, nearest_block
+from moma_app.amc.knn import knn_predictions
+from moma_app.amc.nearest import nearest_rows
 from moma_app.amc.weights import optimize_weights
 from moma_app.errors import InputError
 
@@ -108,8 +109,8 @@ def test_rows_that_float32_cannot_tell_apart_are_ranked_right():
         assert {round(abs(angles[i] - angles[j]), 9) for j in ours[i]} <= wanted
 
 
-@pytest.mark.parametrize("block_bytes", [1, 4 * 60 * 7, 4 * 60 * 59])
-def test_block_size_does_not_matter(monkeypatch, block_bytes):
+@pytest.mark.parametrize("block_rows", [8, 13, 59, 60])
+def test_block_size_does_not_matter(monkeypatch, block_rows):
     normal, targets = random_rows(3)
     tied = normal.round()
     tied[:, 0] += 5
@@ -117,11 +118,65 @@ def test_block_size_does_not_matter(monkeypatch, block_bytes):
         whole = nearest_rows(embeddings, 5)
         predictions = knn_predictions(embeddings, targets)
         with monkeypatch.context() as patch:
-            patch.setattr(knn, "BLOCK_BYTES", block_bytes)
+            patch.setattr(nearest, "BLOCK_ROWS", block_rows)
             parts = nearest_rows(embeddings, 5)
             assert np.array_equal(parts.indices, whole.indices)
             np.testing.assert_allclose(parts.similarities, whole.similarities, rtol=0, atol=1e-12)
             np.testing.assert_allclose(knn_predictions(embeddings, targets), predictions, rtol=1e-12)
+
+
+def in_float64(embeddings, k):
+    """All similarities at once, ranked as the contract has it."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    similarities = (unit @ unit.T).round(12)
+    np.fill_diagonal(similarities, -np.inf)
+    indices = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    return indices, np.take_along_axis(similarities, indices, axis=1)
+
+
+def crowd(m=1500):
+    """Three tight bunches, one of equal rows, one whose rows float32 can hardly tell apart."""
+    random = np.random.default_rng(8)
+    bunches = np.repeat(random.normal(size=(3, 6)), m // 3, axis=0)
+    return bunches + np.repeat([0, 1e-4, 1e-2], m // 3)[:, None] * random.normal(size=(m, 6))
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 70])
+@pytest.mark.parametrize("rows", [random_rows(6, 2500, 9)[0], random_rows(7, 1111, 2)[0], crowd()])
+def test_many_rows_are_ranked_as_in_float64(rows, k):
+    nearest_k = nearest_rows(rows, k)
+    indices, similarities = in_float64(rows, k)
+    assert (nearest_k.indices == indices).mean() > 0.999  # the twelfth decimal may be rounded either way
+    np.testing.assert_allclose(nearest_k.similarities, similarities, rtol=0, atol=1e-11)
+
+
+def test_rows_that_are_compared_with_all_others_get_the_same_neighbours(monkeypatch):
+    rows = random_rows(6, 700, 5)[0]
+    expected = nearest_rows(rows, 5)
+    monkeypatch.setattr(nearest_block, "CROWD", -1000)
+    for ours, theirs in zip(nearest_rows(rows, 5), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_a_device_that_multiplies_coarsely_is_found_out(monkeypatch):
+    """With TensorFloat-32, a GPU keeps ten bits of what is multiplied."""
+    rows = random_rows(6, 700, 5)[0]
+    expected = nearest_rows(rows, 5)
+    multiply = torch.mm
+    monkeypatch.setattr(
+        torch, "mm", lambda a, b, out: multiply((a * 1024).round() / 1024, (b * 1024).round() / 1024, out=out)
+    )
+    for ours, theirs in zip(nearest_rows(rows, 5), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("rows", [random_rows(6, 2500, 9)[0], crowd()])
+def test_a_gpu_finds_the_same_neighbours(rows):
+    expected = nearest_rows(rows, 5)
+    ours = nearest_rows(rows, 5, "cuda")
+    assert (ours.indices == expected.indices).mean() > 0.999
+    np.testing.assert_allclose(ours.similarities, expected.similarities, rtol=0, atol=1e-11)
 
 
 class TestTies:

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from module_factory import make_module, small_state
+from safetensors.torch import load_file
 
-from moma_app.amc.merge import iter_merged, merge_modules
+from moma_app.amc.merge import iter_merged, merge_modules, merge_to_file
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
-from moma_app.hub.module import Module
+from moma_app.hub.reader import FileReader
 
 NAMES = ("mp_kvrh", "mp_gvrh", "mp_bandgap")
 WEIGHTS = (0.2, 0.5, 0.3)
@@ -172,17 +173,65 @@ def test_no_modules_are_refused():
 
 def test_modules_are_read_one_tensor_at_a_time(tmp_path, monkeypatch):
     modules = [module.save(tmp_path) for module in modules_of()]
-    read = []
-    tensor = Module.tensor
+    opened, read = [], []
+    opening, tensor = FileReader.__init__, FileReader.tensor
+    monkeypatch.setattr(FileReader, "__init__", lambda self, path: opened.append(path) or opening(self, path))
     monkeypatch.setattr(
-        Module, "tensor", lambda self, name: read.append((name, self.name)) or tensor(self, name)
+        FileReader, "tensor", lambda self, name: read.append((name, self._path)) or tensor(self, name)
     )
     merged = iter_merged(modules, [0.5, 0.0, 0.5])
-    assert read == []
+    assert opened == read == []
     name, _ = next(merged)
-    assert read == [(name, "mp_kvrh"), (name, "mp_bandgap")], "a module without weight is not read"
+    assert read == [(name, modules[0].path), (name, modules[2].path)], "a module without weight is not read"
     list(merged)
     assert len(read) == 6
+    assert opened == [modules[0].path, modules[2].path]
+
+
+def mixed_state(seed):
+    """Tensors of several types and shapes, some of which all seeds share."""
+    return {
+        **small_state(seed),
+        "backbone.half": torch.full((3,), seed / 3, dtype=torch.bfloat16),
+        "backbone.frozen": torch.tensor([0.1, 1e-30, 7.3], dtype=torch.float16),
+        "backbone.double": torch.full((2, 0, 3), 1.0, dtype=torch.float64),
+        "backbone.count": torch.tensor(7),
+        "backbone.mask": torch.tensor([True, False, True]),
+    }
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS, (0.0, 1.0, 0.0)])
+def test_the_file_holds_what_merging_returns(tmp_path, place, weights):
+    modules = [place(make_module(name, mixed_state(i))) for i, name in enumerate(NAMES)]
+    merge_to_file(modules, weights, tmp_path / "new" / "merged.safetensors")
+    stored = load_file(tmp_path / "new" / "merged.safetensors")
+    merged = merge_modules(modules, weights)
+    assert stored.keys() == merged.keys()
+    for name, tensor in merged.items():
+        averaged = weights == WEIGHTS and tensor.is_floating_point()
+        expected = tensor.float() if averaged else tensor
+        assert stored[name].dtype == expected.dtype
+        assert bits(stored[name]) == bits(expected)
+
+
+def test_a_merge_that_fails_leaves_the_old_file_alone(tmp_path):
+    modules = modules_of(n=2)
+    merge_to_file(modules, [0.5, 0.5], tmp_path / "merged.safetensors")
+    before = (tmp_path / "merged.safetensors").read_bytes()
+    modules[1] = make_module("b", {**modules[1].memory, "backbone.weight": torch.ones(4)})
+    with pytest.raises(IncompatibleError, match=r"'backbone.weight' has shape"):
+        merge_to_file(modules, [0.5, 0.5], tmp_path / "merged.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["merged.safetensors"]
+    assert (tmp_path / "merged.safetensors").read_bytes() == before
+
+
+def test_types_that_differ_are_averaged_in_float32(place):
+    states = [{"backbone.weight": torch.ones(3, dtype=dtype)} for dtype in (torch.float64, torch.float16)]
+    merged = merge_modules(
+        [place(make_module(name, state)) for name, state in zip(NAMES, states, strict=False)], [0.5, 0.5]
+    )
+    assert merged["backbone.weight"].dtype == torch.float32
+    assert merged["backbone.weight"].tolist() == [1, 1, 1]
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.optimize import nnls
 
+from moma_app.amc import weights as weights_module
 from moma_app.amc.weights import NEGLIGIBLE, minimize_on_simplex, optimize_weights
 from moma_app.errors import InputError
 
@@ -212,6 +215,35 @@ def test_three_hundred_modules(m, skill):
         predictions, targets = instance(seed, m, 300, skill)
         solution = optimize_weights(predictions, targets)
         assert kkt_residual(predictions, targets, solution.weights) < 1e-8
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.3, 1e-2])
+@pytest.mark.parametrize("m", [200, 1500])
+def test_a_thousand_modules_with_errors_in_common(m, spread):
+    random = np.random.default_rng(1)
+    targets = random.normal(size=m)
+    predictions = (targets + 0.5 * random.normal(size=m))[:, None] + spread * random.normal(size=(m, 1000))
+    started = time.process_time()
+    solution = optimize_weights(predictions, targets)
+    assert time.process_time() - started < 5
+    assert kkt_residual(predictions, targets, solution.weights) < 1e-8
+
+
+@any_problem
+@given(problems(max_modules=20))
+def test_pivoting_in_blocks_changes_nothing_but_the_time(problem):
+    """Where several weightings are equally good the two may end at others of them."""
+    predictions, targets = problem
+    here = optimize_weights(predictions, targets)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights_module, "PIVOTS", 0)
+        there = optimize_weights(predictions, targets)
+    assert here.objective == pytest.approx(there.objective, abs=1e-9)
+
+
+def test_minus_zero_and_zero_are_the_same_prediction():
+    solution = optimize_weights([[0.0, -0.0, 3.0], [1.0, 1.0, 0.0]], [0.0, 0.0])
+    assert solution.weights[0] == solution.weights[1] > 0
 
 
 @pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-7, 1e-9, 1e-11])

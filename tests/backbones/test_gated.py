@@ -13,6 +13,7 @@ from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messag
 from moma_app.backbones.native import build
 from moma_app.backbones.native.gated import without_native_kernels
 from moma_app.backbones.native.shares import split_rows
+from moma_app.backbones.registry import get_backbone
 from moma_app.backbones.segments import EdgeIndex
 from moma_app.errors import InputError
 
@@ -210,6 +211,9 @@ class TestBuild:
         assert found.library is None
         assert "no C compiler" in found.about
         assert "apt install gcc" in found.about
+        chgnet = get_backbone("chgnet")
+        assert chgnet.advice(torch.device("cpu")) == found.about
+        assert chgnet.advice(torch.device("cuda")) is None
         problem = Problem([10], dense=False, hidden=True, weighted=False)
         assert problem.messages(summed=True).isfinite().all()
 
@@ -230,6 +234,10 @@ class TestBuild:
         with pytest.raises(InputError, match="no C compiler"):
             build.kernels()
 
+    def test_nothing_is_advised_where_nothing_is_missing(self):
+        assert get_backbone("chgnet").advice(torch.device("cpu")) is None
+
     def test_can_be_switched_off(self, monkeypatch):
         monkeypatch.setenv("MOMA_KERNEL", "torch")
         assert build.kernels().library is None
+        assert get_backbone("chgnet").advice(torch.device("cpu")) is None

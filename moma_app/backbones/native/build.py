@@ -30,10 +30,12 @@ class Kernels:
     Attributes:
         library: loaded, or ``None``.
         about: which file is used, or one sentence on what is missing and how to mend it.
+        missing: there is no library though the settings would use one.
     """
 
     library: ctypes.CDLL | None
     about: str
+    missing: bool = False
 
 
 def kernels() -> Kernels:
@@ -61,7 +63,7 @@ def _kernels(wish: str, folder: Path) -> Kernels:
         )
     if wish == "native":
         raise InputError(f"MOMA_KERNEL=native is set, but: {about}")
-    return Kernels(None, about)
+    return Kernels(None, about, missing=True)
 
 
 def build(folder: Path) -> Path:
