@@ -12,7 +12,7 @@ import pytest
 import moma_app
 
 ROOT = Path(moma_app.__file__).parent
-FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "runtime"}
+FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "runtime", "native"}
 MAY_IMPORT = {
     "tasks": set(),
     "backbones": set(),

@@ -139,6 +139,7 @@ def compose(
         std=std,
         k=k,
         temperature=temperature,
+        device=machine,
         progress=progress,
         leave_out=leave_out,
     )
@@ -234,6 +235,7 @@ def _score(
     std: float,
     k: int,
     temperature: float,
+    device: torch.device,
     progress: Listener,
     leave_out: _LeaveOut,
 ) -> list[_Score]:
@@ -244,7 +246,7 @@ def _score(
             leave_out(module, "its embeddings are not finite, or zero")
             continue
         started = time.perf_counter()
-        predictions = knn_predictions(embedding, targets, k, temperature)
+        predictions = knn_predictions(embedding, targets, k, temperature, device)
         mae = float(np.abs(predictions - targets).mean())
         seconds = encoding_seconds + time.perf_counter() - started
         scores.append(_Score(module, embedding, predictions, seconds))

@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import pad
 
-from moma_app.amc.nearest_block import GROUP, NearestRows, levels_of_maxima, nearest_in_block
+from moma_app.amc.nearest_block import (
+    GROUP,
+    NearestRows,
+    levels_of_maxima,
+    nearest_in_block,
+    rounding_error,
+)
+from moma_app.amc.nearest_kernel import nearest_by_kernel
 from moma_app.errors import InputError
 
 BLOCK_ROWS = 256
@@ -43,6 +50,10 @@ def nearest_rows(embeddings: ArrayLike | Tensor, k: int, device: torch.device | 
     unit = _unit_rows(embeddings)
     m = len(unit)
     _check_k(k, m)
+    if device.type == "cpu" and (
+        found_by_kernel := nearest_by_kernel(unit, k, rounding_error(unit.shape[1]))
+    ):
+        return found_by_kernel
     levels = levels_of_maxima(m, k)
     search = pad(unit.float(), (0, 0, 0, -m % GROUP**levels)).to(device)
     if device.type != "mps":  # which has no float64: the few candidates are then ranked on the CPU

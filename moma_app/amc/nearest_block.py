@@ -53,6 +53,11 @@ def levels_of_maxima(m: int, k: int) -> int:
     return levels
 
 
+def rounding_error(d: int) -> float:
+    """Return the most that rounding in float32 adds up to in a product of two rows of length 1."""
+    return (d + 4) * 2.0**-24
+
+
 def nearest_in_block(block: Tensor, unit: Tensor, rows: slice, k: int, levels: int) -> NearestRows:
     """Find the neighbours of some consecutive rows.
 
@@ -67,24 +72,44 @@ def nearest_in_block(block: Tensor, unit: Tensor, rows: slice, k: int, levels: i
     (m, d), b = unit.shape, block.shape[1]
     block[m:] = -torch.inf
     block.diagonal(-rows.start).fill_(-torch.inf)  # leave one out
-    error = (d + 4) * 2.0**-24  # the most that rounding in float32 adds up to
+    error = rounding_error(d)
     coarse = _Pairs(*(part.to(unit.device) for part in _near_pairs(block, k, levels, 2 * error)))
     exact = unit[rows].index_select(0, coarse.queries)
     exact = exact.mul_(unit.index_select(0, coarse.columns)).sum(dim=1)
     pairs = coarse._replace(similarities=exact.round(decimals=DECIMALS))
     if ((coarse.similarities - exact).abs() > error).any():  # a GPU may be set to multiply more coarsely
         pairs = _Pairs(*(part[:0] for part in pairs))
-    left = torch.nonzero(torch.bincount(pairs.queries, minlength=b) == 0).flatten()
-    for start in range(0, len(left), ROWS_IN_FLOAT64):
-        some = left[start : start + ROWS_IN_FLOAT64]
-        more = _nearest_of_all(unit, rows.start + some, k)
-        more = more._replace(queries=some[more.queries])
-        pairs = _Pairs(*(torch.cat(parts) for parts in zip(pairs, more, strict=True)))
+    found = NearestRows(np.empty((b, k), dtype=np.int64), np.empty((b, k)))
     queries, columns, similarities = (part.cpu().numpy() for part in pairs)
     order = np.lexsort((columns, -similarities, queries))
-    starts = np.searchsorted(queries[order], np.arange(b))
-    first_k = order[starts[:, None] + np.arange(k)]
-    return NearestRows(columns[first_k], similarities[first_k])
+    counts = np.bincount(queries, minlength=b)
+    ranked = np.flatnonzero(counts)
+    first_k = order[(np.cumsum(counts) - counts)[ranked, None] + np.arange(k)]
+    found.indices[ranked], found.similarities[ranked] = columns[first_k], similarities[first_k]
+    left = np.flatnonzero(counts == 0)
+    if len(left):
+        found.indices[left], found.similarities[left] = nearest_of_all(
+            unit, torch.from_numpy(rows.start + left), k
+        )
+    return found
+
+
+def nearest_of_all(unit: Tensor, rows: Tensor, k: int) -> NearestRows:
+    """Compare some rows with all others in float64, for rows with many near ties.
+
+    Args:
+        unit: all rows in float64, of length 1, [m, d].
+        rows: which to find neighbours for, int64.
+        k: number of neighbours.
+    """
+    found = NearestRows(np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k)))
+    for start in range(0, len(rows), ROWS_IN_FLOAT64):
+        some = rows[start : start + ROWS_IN_FLOAT64].to(unit.device)
+        queries, columns, similarities = (part.cpu().numpy() for part in _nearest_of_all(unit, some, k))
+        order = np.lexsort((columns, -similarities, queries)).reshape(-1, k)
+        part = slice(start, start + len(some))
+        found.indices[part], found.similarities[part] = columns[order], similarities[order]
+    return found
 
 
 def _near_pairs(block: Tensor, k: int, levels: int, margin: float) -> _Pairs:

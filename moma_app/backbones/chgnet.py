@@ -28,9 +28,9 @@ from moma_app.backbones.building import GraphBuilder
 from moma_app.backbones.chgnet_graph import ATOM_CUTOFF, BOND_CUTOFF, MAX_NUMBER, SCHEMA, build_graphs
 from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messages
 from moma_app.backbones.graphs import Batch, Field, Graph
-from moma_app.backbones.native.build import kernels
 from moma_app.backbones.segments import EdgeIndex, gather, scatter_sum
 from moma_app.errors import DataNotFoundError
+from moma_app.native.build import kernels
 from moma_app.structures import StructureSet
 
 N_LAYERS = 4

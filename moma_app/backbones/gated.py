@@ -9,8 +9,9 @@ applied where its input lives:
 
 with core and gate the halves of ``first``; an MLP without a hidden layer has core and gate alone.
 
-On a CPU the messages are made and summed block by block in a compiled kernel (``native``), and
-never stand in memory all at once. Everywhere else PyTorch does the same (``messages``).
+On a CPU the messages are made and summed block by block in a compiled kernel
+(``gated_kernel``), and never stand in memory all at once. Everywhere else PyTorch does the same
+(``messages``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from moma_app.backbones.gated_kernel import native_messages
 from moma_app.backbones.messages import WIDTH, Parts, Rows, messages
-from moma_app.backbones.native.gated import native_messages
 
 __all__ = ["WIDTH", "First", "GatedTail", "Rows", "gated_messages"]
 

@@ -11,11 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from moma_app.amc import nearest, nearest_block
+from moma_app.amc import nearest, nearest_block, nearest_kernel
 from moma_app.amc.knn import knn_predictions
 from moma_app.amc.nearest import nearest_rows
 from moma_app.amc.weights import optimize_weights
 from moma_app.errors import InputError
+
+
+@pytest.fixture(params=["native", "torch"], autouse=True)
+def kernel(request, monkeypatch):
+    """Everything here holds for the compiled kernel and for PyTorch, which GPUs use."""
+    monkeypatch.setenv("MOMA_KERNEL", request.param)
+    return request.param
 
 
 def dense(embeddings, targets, k, temperature):
@@ -154,6 +161,7 @@ def test_rows_that_are_compared_with_all_others_get_the_same_neighbours(monkeypa
     rows = random_rows(6, 700, 5)[0]
     expected = nearest_rows(rows, 5)
     monkeypatch.setattr(nearest_block, "CROWD", -1000)
+    monkeypatch.setattr(nearest_kernel, "CROWD", 6 - 4 * 5)  # a list of six, one more than are wanted
     for ours, theirs in zip(nearest_rows(rows, 5), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 

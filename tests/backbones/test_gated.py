@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messages
-from moma_app.backbones.native import build
-from moma_app.backbones.native.gated import without_native_kernels
-from moma_app.backbones.native.shares import split_rows
+from moma_app.native import build
+from moma_app.backbones.gated_kernel import without_native_kernels
+from moma_app.native.shares import split_rows
 from moma_app.backbones.registry import get_backbone
 from moma_app.backbones.segments import EdgeIndex
 from moma_app.errors import InputError

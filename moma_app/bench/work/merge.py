@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
-from moma_app.amc.merge import iter_merged
+from moma_app.amc.merge import iter_merged, merge_to_file
 from moma_app.bench.job import Job
 from moma_app.bench.sizes import required
 from moma_app.bench.work.base import Work
@@ -22,7 +21,7 @@ TENSORS = 40
 
 
 def ours(job: Job) -> Work:
-    """Merge modules tensor by tensor; the merged tensors are kept, as composing keeps them."""
+    """Merge modules from disk to disk, tensor by tensor."""
     n_modules, n_parameters = required(job.sizes.modules), required(job.sizes.parameters)
     folder = Path(job.scratch) / "modules"
     folder.mkdir()
@@ -30,8 +29,8 @@ def ours(job: Job) -> Work:
     weights = np.arange(1, n_modules + 1) / np.arange(1, n_modules + 1).sum()
     facts: dict[str, Any] = {"megabytes read": round(n_modules * n_parameters * 4 / 2**20)}
 
-    def run() -> dict[str, Tensor]:
-        return dict(iter_merged(modules, weights))
+    def run() -> None:
+        merge_to_file(modules, weights, Path(job.scratch) / "merged.safetensors")
 
     def compare() -> list[float]:
         """Note how far one merged tensor is from its average in float64."""

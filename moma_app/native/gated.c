@@ -12,17 +12,9 @@
  *
  * Rows of one call must touch other table rows than those of calls that run at the same time:
  * the caller splits at structure boundaries, where graphs share nothing.
- *
- * GCC's vector extensions (also in Clang) compile to whatever the processor has; measured with
- * AVX-512, AVX2 and SSE2, not yet on Arm. No pointer needs alignment beyond that of its type.
  */
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "vectors.h"
 
 #define WIDTH 64
 #define WIDE 128
@@ -30,32 +22,7 @@
 #define TILE_ROWS 6
 #define AHEAD 16 /* rows between the one at work and the one whose table rows are fetched */
 #define EPSILON 1e-5f /* of the layer norm, PyTorch's default */
-/* Numbers in a vector register; vectors of a tile (TILE_ROWS x TILE_VECS accumulators must fit the
- * registers); vectors that a chain of elementwise steps takes side by side. */
-#if defined(__AVX512F__)
-#define LANES 16
-#define TILE_VECS 4
-#define GROUP 4
-#elif defined(__AVX__)
-#define LANES 8
-#define TILE_VECS 2
-#define GROUP 2
-#elif defined(__aarch64__)
-#define LANES 4
-#define TILE_VECS 4
-#define GROUP 4
-#else
-#define LANES 4
-#define TILE_VECS 2
-#define GROUP 2
-#endif
 #define PER_HALF (WIDTH / LANES) /* vectors in core or gate */
-
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef float free_vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef struct {
     int64_t begin, end;       /* rows of this call */
@@ -77,18 +44,6 @@ typedef struct {
     float *grad_p, *grad_q, *grad_r, *grad_x, *grad_w; /* added to, but grad_x written */
     float *grad_parameters;   /* added to: hidden [2, 64, 64], hidden_bias, norm_weight, norm_bias, x [128, x_pad] */
 } Work;
-
-INLINE vec load(const float *from) { return *(const free_vec *)from; }
-INLINE void store(float *to, vec value) { *(free_vec *)to = value; }
-INLINE vec all(float value) { return (vec){0} + value; }
-
-INLINE float total(vec value) {
-    float part[LANES];
-    memcpy(part, &value, sizeof part);
-    for (int length = LANES / 2; length >= 1; length /= 2)
-        for (int l = 0; l < length; l++) part[l] += part[l + length];
-    return part[0];
-}
 
 #if !defined(__AVX512F__)
 INLINE vec choose(ivec mask, vec yes, vec no) {
@@ -322,14 +277,6 @@ INLINE void differentiate(const Work *work, Block *block, int64_t begin, int n) 
         }
     if (n < ROWS) memset(block->grad + n * WIDE, 0, sizeof(float) * WIDE * (ROWS - n));
 }
-
-#if defined(__SSE2__)
-#define FLUSH_DENORMALS unsigned state = _mm_getcsr(); _mm_setcsr(state | 0x8040)
-#define RESTORE _mm_setcsr(state)
-#else
-#define FLUSH_DENORMALS
-#define RESTORE
-#endif
 
 void moma_gated_forward(const Work *work) {
     FLUSH_DENORMALS;

@@ -32,13 +32,24 @@ def split_rows(bounds: Tensor, n_shares: int) -> list[Share]:
     return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
 
 
-def run_shares(function: Callable[[Any], Any], works: Sequence[Any]) -> None:
-    """Call ``function`` on every piece of work, the first in this thread; returns when all are done."""
-    others = [_pool(os.getpid()).submit(function, work) for work in works[1:]]
-    for work in works[:1]:
-        function(work)
+def run_shares(function: Callable[[Any], Any], works: Sequence[Any]) -> list[Any]:
+    """Call ``function`` on every piece of work, as many at a time as PyTorch uses threads; return what it gave.
+
+    ctypes lets go of Python's lock while C works, so threads are enough.
+    """
+    results: list[Any] = [None] * len(works)
+    numbers = iter(range(len(works)))
+
+    def take_turns() -> None:
+        for number in numbers:  # each number goes to one thread
+            results[number] = function(works[number])
+
+    pool = _pool(os.getpid())
+    others = [pool.submit(take_turns) for _ in range(min(n_shares(), len(works)) - 1)]
+    take_turns()
     for other in others:
         other.result()
+    return results
 
 
 @cache

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from moma_app.backbones.messages import WIDTH, Parts, Rows, messages
-from moma_app.backbones.native.build import kernels
-from moma_app.backbones.native.shares import Share, n_shares, run_shares, split_rows
+from moma_app.native.build import kernels
+from moma_app.native.shares import Share, n_shares, run_shares, split_rows
 
 WIDE = 2 * WIDTH
 PADS = (32, 64)

@@ -15,7 +15,9 @@ from pathlib import Path
 from moma_app.errors import InputError
 from moma_app.files import atomic_path, lock_for
 
-SOURCE = Path(__file__).with_name("gated.c")
+FOLDER = Path(__file__).parent
+SOURCES = tuple(sorted(FOLDER.glob("*.c")))
+HEADERS = tuple(sorted(FOLDER.glob("*.h")))
 COMPILERS = ("cc", "gcc", "clang")
 FLAG_SETS = (("-O3", "-march=native"), ("-O3", "-mcpu=native"), ("-O3",))
 """Tried in this order: some compilers know only one way to name the processor at hand."""
@@ -51,14 +53,14 @@ def kernels() -> Kernels:
 @cache
 def _kernels(wish: str, folder: Path) -> Kernels:
     if wish == "torch":
-        return Kernels(None, "Messages are computed by PyTorch, as MOMA_KERNEL=torch asks.")
+        return Kernels(None, "PyTorch computes everything, as MOMA_KERNEL=torch asks.")
     try:
         path = build(folder)
-        return Kernels(ctypes.CDLL(str(path)), f"Messages are computed by {path}.")
+        return Kernels(ctypes.CDLL(str(path)), f"Messages and nearest rows are computed by {path}.")
     except (OSError, subprocess.SubprocessError, LookupError) as exc:
         reason = " ".join(str(exc).split())
         about = (
-            f"The fast CPU kernels cannot be built ({reason}): messages are computed by PyTorch, about three "
+            f"The fast CPU kernels cannot be built ({reason}): PyTorch computes everything, about three "
             "times slower. Install a C compiler (Debian, Ubuntu: apt install gcc; conda: c-compiler)."
         )
     if wish == "native":
@@ -75,9 +77,9 @@ def build(folder: Path) -> Path:
         subprocess.SubprocessError: the compiler failed, or took too long.
     """
     compiler = _compiler()
-    source = SOURCE.read_bytes()
+    source = b"|".join(path.read_bytes() for path in (*SOURCES, *HEADERS))
     key = hashlib.sha256(b"|".join([source, _version(compiler).encode(), _processor().encode()]))
-    path = folder / f"gated-{key.hexdigest()[:16]}.so"
+    path = folder / f"kernels-{key.hexdigest()[:16]}.so"
     if path.is_file():
         return path
     with lock_for(path):
@@ -89,7 +91,7 @@ def build(folder: Path) -> Path:
 
 
 def _compile(compiler: str, target: Path) -> None:
-    common = ["-std=gnu11", "-shared", "-fPIC", "-o", str(target), str(SOURCE), "-lm"]
+    common = ["-std=gnu11", "-shared", "-fPIC", "-o", str(target), *map(str, SOURCES), "-lm"]
     for flags in FLAG_SETS:
         try:
             _run([compiler, *flags, *common])
