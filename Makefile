@@ -1,5 +1,6 @@
 # Two commands: `make demo` runs the main job offline, `make test` runs all tests.
-# Each installs what it needs into .venv first. On Debian and Ubuntu python3-venv is installed if missing.
+# Each installs what it needs into .venv first. On Debian and Ubuntu python3-venv is installed if missing, and
+# for the tests a C compiler.
 #
 #   PYTHON=python3.12 make demo        another interpreter (3.11 or newer)
 #   PIP_FLAGS="--index-url ..." make   options for pip, for example a mirror, or PyTorch's CPU-only index:
@@ -35,6 +36,7 @@ $(VENV)/.installed: pyproject.toml requirements/tested.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
+	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "Installing gcc, for the CPU kernels"; apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
 	$(PIP) -e ".[test]"
 	@touch $@
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from moma_app.backbones.base import crystal_embedding
+from moma_app.backbones.base import Backbone, Pooling
 from moma_app.backbones.graphs import GraphSet
-from moma_app.backbones.inference import apply_in_batches
 from moma_app.backbones.registry import get_backbone
-from moma_app.errors import DamagedFileError, InputError
+from moma_app.errors import DamagedFileError, InputError, MomaError
+from moma_app.hub.encode import encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module
 from moma_app.progress import Listener, Step, Warned, silent
@@ -58,39 +59,56 @@ def predict_with_hub(
         UnknownNameError: a name is not in the hub.
     """
     crystals = StructureSet.from_any(structures)
-    graphs: dict[str, GraphSet] = {}
-    predictions: list[HubPrediction] = []
+
+    def leave_out(module: Module | str, reason: MomaError) -> None:
+        name = module if isinstance(module, str) else module.name
+        progress(Warned(message=f"Module {name} is left out: {reason}"))
+
+    groups: dict[tuple[Any, ...], list[Module]] = {}
     names = list(hub) if modules is None else modules
-    for done, name in enumerate(names, 1):
+    for name in names:
         try:
             module = hub[name]
             module.verify()
-            if module.card.head is not None:
-                backbone = module.card.backbone
-                if backbone not in graphs:
-                    graphs[backbone] = get_backbone(backbone).graphs(crystals)
-                predictions.append(_predict(module, graphs[backbone], device))
         except DamagedFileError as exc:
-            progress(Warned(message=f"Module {name} is left out: {exc}"))
-        progress(Step(what="modules", done=done, total=len(names), fraction=done / len(names)))
-    if not predictions:
+            leave_out(name, exc)
+            continue
+        if module.card.head is not None:
+            card = module.card
+            alike = (card.backbone, card.layers, card.kind, card.target.extensive)
+            groups.setdefault(alike, []).append(module)
+    target = pick_device(device)
+    built: dict[str, GraphSet] = {}
+    found: dict[str, HubPrediction] = {}
+    for (backbone_name, layers, _, extensive), group in groups.items():
+        backbone = get_backbone(backbone_name)
+        if backbone_name not in built:
+            built[backbone_name] = backbone.graphs(crystals, progress)
+        pooling: Pooling = "sum" if extensive else "mean"
+        for module, embeddings, _ in encode_modules(
+            group,
+            backbone,
+            built[backbone_name],
+            layers=layers,
+            pooling=pooling,
+            device=target,
+            on_error=leave_out,
+        ):
+            try:
+                found[module.name] = _predict(module, backbone, embeddings)
+            except DamagedFileError as exc:
+                leave_out(module, exc)
+            progress(
+                Step(what="modules", done=len(found), total=len(names), fraction=len(found) / len(names))
+            )
+    if not found:
         raise InputError("No module of this hub can predict: none has a head that can be read.")
-    return predictions
+    return [found[name] for name in names if name in found]
 
 
-def _predict(module: Module, graphs: GraphSet, device: str) -> HubPrediction:
+def _predict(module: Module, backbone: Backbone, embeddings: Tensor) -> HubPrediction:
     card = module.card
     assert card.head is not None
-    backbone = get_backbone(card.backbone)
     head = load_head(backbone.feature_width(card.layers), card.head.config, module.head())
-    target = pick_device(device)
-    network = module.network(backbone).to(target).eval()
-    embeddings = apply_in_batches(
-        lambda batch: crystal_embedding(
-            network, batch, card.layers, "sum" if card.target.extensive else "mean"
-        ),
-        graphs,
-        device=target,
-    )
     values, _ = HeadReadout(head, TargetScale(card.head.mean, card.head.std)).predict(embeddings)
     return HubPrediction(card.name, card.target.property, card.target.unit, values, card.metrics.test_mae)

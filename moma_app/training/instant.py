@@ -68,6 +68,7 @@ def fit_instant(
             graphs,
             rows,
             target_device,
+            progress=progress,
         )
 
     train, val, test = embed(parts.train), embed(parts.val), embed(parts.test)

@@ -121,6 +121,7 @@ class Predictor:
             lambda batch: crystal_embedding(network, batch, self.info.layers, self.info.pooling),
             graphs,
             device=target,
+            progress=progress,
         )
         values, std = self.readout.predict(embeddings)
         return Prediction(values, std, self.info.target.unit)

@@ -316,3 +316,30 @@ def test_bad_input_is_refused_in_one_sentence(embeddings, targets, options, word
     with pytest.raises(InputError, match=words) as caught:
         knn_predictions(embeddings, targets, **{"k": 5, **options})
     assert "\n" not in str(caught.value)
+
+
+@given(m=st.integers(1, 3000), n=st.integers(1, 20))
+def test_parts_meet_each_other_once_and_no_part_twice_at_a_time(m, n):
+    parts = nearest_kernel._parts(m, n)
+    assert [start for start, _ in parts] == [0, *(end for _, end in parts[:-1])]
+    assert parts[-1][1] == m
+    rounds = list(nearest_kernel._rounds(parts))
+    assert rounds[0] == [(part, part) for part in parts]
+    met = [frozenset(pair) for blocks in rounds[1:] for pair in blocks]
+    assert len(met) == len(set(met)) == len(parts) * (len(parts) - 1) // 2
+    for blocks in rounds[1:]:
+        busy = [part for pair in blocks for part in pair]
+        assert len(busy) == len(set(busy))
+
+
+def test_threads_do_not_change_the_result():
+    rows = random_rows(9, 3000, 24)[0]
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(nearest_rows(rows, 5))
+    finally:
+        torch.set_num_threads(before)
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))

@@ -77,6 +77,17 @@ def test_gradients_of_all_parameters_are_the_packages(package, structures, packa
         assert torch.linalg.norm(ours[name] - gradient) <= 1e-3 * torch.linalg.norm(gradient), name
 
 
+def test_bfloat16_changes_features_by_a_percent_at_most(structures):
+    """As MOMA_PRECISION=bf16 computes on a GPU; PyTorch's mixed precision works the same way on a CPU."""
+    network = BACKBONE.pretrained()
+    batch = BACKBONE.graphs(structures[:8]).batch(range(8))
+    exact = torch.cat(network(batch), dim=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = torch.cat([features.float() for features in network(batch)], dim=1)
+    rough.sum().backward()
+    assert 1e-5 < torch.linalg.norm(rough - exact) / torch.linalg.norm(exact) < 2e-2
+
+
 def test_graphs_have_as_many_edges_bonds_and_angles(structures, package_graphs):
     for crystal, theirs in zip(structures, package_graphs, strict=True):
         ours = BACKBONE.graph(crystal)

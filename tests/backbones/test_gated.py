@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moma_app.backbones.gated import WIDTH, First, GatedTail, Rows, gated_messages
-from moma_app.native import build
 from moma_app.backbones.gated_kernel import without_native_kernels
-from moma_app.native.shares import split_rows
 from moma_app.backbones.registry import get_backbone
 from moma_app.backbones.segments import EdgeIndex
 from moma_app.errors import InputError
+from moma_app.native import build
+from moma_app.native.shares import split_rows
 
 WIDE = 2 * WIDTH
 
