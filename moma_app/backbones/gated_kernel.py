@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from moma_app.backbones.messages import WIDTH, Parts, Rows, messages
 from moma_app.native.build import kernels
-from moma_app.native.shares import Share, n_shares, run_shares, split_rows
+from moma_app.native.shares import Share, run_shares
 
 WIDE = 2 * WIDTH
 PADS = (32, 64)
@@ -62,11 +62,13 @@ def native_messages(rows: Rows, parts: Parts, *, summed: bool) -> Tensor | None:
         len(t) for name, t in zip(Parts._fields, parts, strict=True) if t is not None and _stacked(name, t)
     ]
     if not depths:
-        result: Tensor = _Messages.apply(rows, summed, *parts)  # type: ignore[no-untyped-call]
-        return result
+        return _Messages.apply(rows, summed, *parts)  # type: ignore[no-untyped-call, no-any-return]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in present):
         return None  # modules are stacked for encoding only
-    return torch.stack([_forward(rows, summed, _one_of(parts, module)) for module in range(depths[0])])
+    results = torch.empty(depths[0], rows.i.n_nodes if summed else len(rows), WIDTH)
+    for module, result in enumerate(results):
+        _forward(rows, summed, _one_of(parts, module), result)
+    return results
 
 
 def _stacked(name: str, tensor: Tensor) -> bool:
@@ -159,12 +161,14 @@ def centred(tensor: Tensor, dim: int) -> Tensor:
     return (halves - halves.mean(at + 1, keepdim=True)).reshape(tensor.shape)
 
 
-def _forward(rows: Rows, summed: bool, parts: Parts) -> Tensor:
+def _forward(rows: Rows, summed: bool, parts: Parts, out: Tensor | None = None) -> Tensor:
     call = _Call(rows, summed, parts)
-    out = torch.zeros(rows.i.n_nodes, WIDTH) if summed else torch.empty(len(rows), WIDTH)
+    if out is None:
+        out = torch.empty(rows.i.n_nodes if summed else len(rows), WIDTH)
+    if summed:
+        out.zero_()
     call.add("out", out)
-    # Messages to one node must be summed by one thread.
-    call.run("moma_gated_forward", split_rows(rows.i.offsets, n_shares()))
+    call.run("moma_gated_forward", rows.shares_by_sum)
     return out
 
 
@@ -187,8 +191,7 @@ def _backward(
         call.add("x_back", functional.pad(call.x_weight, (0, WIDTH - width)))
     if call.has_hidden:
         call.add("hidden_back", call.hidden)
-    # Structures share no table rows, so threads that end at structure boundaries do not meet.
-    shares = split_rows(rows.ptr, n_shares())
+    shares = rows.shares_by_structure
     parameters = None
     if need & {"x_weight", *PARAMETERS}:
         parameters = torch.zeros(len(shares), 2 * WIDTH * WIDTH + 3 * WIDE + WIDE * call.numbers["x_pad"])

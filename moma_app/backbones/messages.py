@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from moma_app.backbones.algebra import layer_norm, linear
 from moma_app.backbones.segments import EdgeIndex, gather, scatter_sum
+from moma_app.native.shares import Share, n_shares, split_rows
 
 WIDTH = 64
 """Length of a message; the compiled kernel is made for this width."""
@@ -34,6 +36,16 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.i)
+
+    @cached_property
+    def shares_by_sum(self) -> list[Share]:
+        """Shares of the rows for threads, such that one thread adds up the messages of a node."""
+        return split_rows(self.i.offsets, n_shares())
+
+    @cached_property
+    def shares_by_structure(self) -> list[Share]:
+        """Shares of the rows for threads that touch no table row in common."""
+        return split_rows(self.ptr, n_shares())
 
 
 class Parts(NamedTuple):

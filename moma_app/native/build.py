@@ -21,6 +21,8 @@ HEADERS = tuple(sorted(FOLDER.glob("*.h")))
 COMPILERS = ("cc", "gcc", "clang")
 FLAG_SETS = (("-O3", "-march=native"), ("-O3", "-mcpu=native"), ("-O3",))
 """Tried in this order: some compilers know only one way to name the processor at hand."""
+VARIABLES = ("MOMA_KERNEL", "MOMA_HOME", "HOME", "XDG_CACHE_HOME", "PATH", "CC")
+"""What in the environment decides which kernels are used."""
 TIMEOUT = 120
 """Seconds for one compilation, which takes about two."""
 
@@ -46,12 +48,13 @@ def kernels() -> Kernels:
     Raises:
         InputError: the settings demand them (``MOMA_KERNEL=native``) and they cannot be had.
     """
-    wish, folder = _settings()
-    return _kernels(wish, folder)
+    # Asked for by every layer of every batch: reading all settings would take longer than a small message.
+    return _kernels(tuple(os.environ.get(name) for name in VARIABLES))
 
 
 @cache
-def _kernels(wish: str, folder: Path) -> Kernels:
+def _kernels(_environment: tuple[str | None, ...]) -> Kernels:
+    wish, folder = _settings()
     if wish == "torch":
         return Kernels(None, "PyTorch computes everything, as MOMA_KERNEL=torch asks.")
     try:
