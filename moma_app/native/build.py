@@ -63,8 +63,8 @@ def _kernels(_environment: tuple[str | None, ...]) -> Kernels:
     except (OSError, subprocess.SubprocessError, LookupError) as exc:
         reason = " ".join(str(exc).split())
         about = (
-            f"The fast CPU kernels cannot be built ({reason}): PyTorch computes everything, about three "
-            "times slower. Install a C compiler (Debian, Ubuntu: apt install gcc; conda: c-compiler)."
+            f"The fast CPU kernels cannot be built ({reason}): PyTorch computes everything, at about "
+            "half the speed. Install a C compiler (Debian, Ubuntu: apt install gcc; conda: c-compiler)."
         )
     if wish == "native":
         raise InputError(f"MOMA_KERNEL=native is set, but: {about}")
