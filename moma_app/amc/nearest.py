@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,10 +21,7 @@ from moma_app.amc.nearest_kernel import nearest_by_kernel
 from moma_app.errors import InputError
 
 BLOCK_ROWS = 256
-"""Rows whose similarities are in a thread's memory at a time, in float32: 1 KiB for every row there is."""
-BLOCKS_BYTES = 2**30
-"""What the blocks of all threads may take together."""
-_ONE_SEARCH = threading.Lock()
+"""Rows whose similarities are in memory at a time, in float32: 1 KiB for every row there is."""
 
 
 def nearest_rows(embeddings: ArrayLike | Tensor, k: int, device: torch.device | str = "cpu") -> NearestRows:
@@ -48,51 +41,23 @@ def nearest_rows(embeddings: ArrayLike | Tensor, k: int, device: torch.device | 
     """
     device = torch.device(device)
     unit = _unit_rows(embeddings)
-    m = len(unit)
+    m, d = unit.shape
     _check_k(k, m)
-    if device.type == "cpu" and (
-        found_by_kernel := nearest_by_kernel(unit, k, rounding_error(unit.shape[1]))
-    ):
-        return found_by_kernel
+    by_kernel = nearest_by_kernel(unit, k, rounding_error(d)) if device.type == "cpu" else None
+    if by_kernel is not None:
+        return by_kernel
     levels = levels_of_maxima(m, k)
     search = pad(unit.float(), (0, 0, 0, -m % GROUP**levels)).to(device)
     if device.type != "mps":  # which has no float64: the few candidates are then ranked on the CPU
         unit = unit.to(device)
     found = NearestRows(np.empty((m, k), dtype=np.int64), np.empty((m, k)))
-    per_block = min(BLOCK_ROWS, m)
-    own = threading.local()
-
-    def search_block(first: int) -> None:
-        rows = slice(first, min(first + per_block, m))
-        if not hasattr(own, "memory"):  # kept, as new memory is slow
-            own.memory = search.new_empty(len(search) * per_block)
-        block = own.memory[: len(search) * (rows.stop - first)].view(len(search), -1)
+    memory = search.new_empty(len(search) * min(BLOCK_ROWS, m))  # one for all blocks: new memory is slow
+    for first in range(0, m, BLOCK_ROWS):
+        rows = slice(first, min(first + BLOCK_ROWS, m))
+        block = memory[: len(search) * (rows.stop - first)].view(len(search), -1)
         torch.mm(search, search[rows].T, out=block)  # [m, b] is faster to make and to read than [b, m]
         found.indices[rows], found.similarities[rows] = nearest_in_block(block, unit, rows, k, levels)
-
-    workers = 1
-    if device.type == "cpu":
-        workers = min(torch.get_num_threads(), -(-m // per_block), BLOCKS_BYTES // (4 * m * per_block))
-    with _workers(max(1, workers)) as pool:
-        for _ in pool.map(search_block, range(0, m, per_block)):
-            pass
     return found
-
-
-@contextmanager
-def _workers(n: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads, PyTorch's own threads shared out among them.
-
-    Many operations side by side are faster than each on many threads, which all wait for the last
-    one every time. How many threads an operation takes is a setting of the process, hence the lock.
-    """
-    with _ONE_SEARCH, ThreadPoolExecutor(n) as pool:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(threads // n)
-        try:
-            yield pool
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _unit_rows(embeddings: ArrayLike | Tensor) -> Tensor:

@@ -213,7 +213,7 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for pattern in (".*num_workers.*", ".*Checkpoint directory.*", ".*LeafSpec.*", ".*TreeSpec.*"):
+            for pattern in (".*Checkpoint directory.*", ".*LeafSpec.*", ".*TreeSpec.*"):
                 warnings.filterwarnings("ignore", message=pattern)
             yield
     finally:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from module_factory import real_module
 
+from moma_app.backbones import gated_kernel
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError
 from moma_app.hub import encode as encoding
@@ -52,6 +53,19 @@ def test_modules_that_differ_in_one_layer_share_what_lies_before(structures):
         alone = encode(module, backbone, graphs, layers="all")
         torch.testing.assert_close(item.embeddings, alone, rtol=1e-4, atol=1e-4 * float(alone.abs().max()))
     assert not torch.equal(found[0].embeddings, found[1].embeddings)
+
+
+@pytest.mark.parametrize(("kind", "computed"), [("full", 3 * 9), ("adapter", 1 + 3 * 8)])
+def test_adapters_share_the_layer_below_the_first_of_them(structures, kind, computed, monkeypatch):
+    """CHGNet passes messages nine times; only before the first adapter are they the same for all modules."""
+    backbone = get_backbone("chgnet")
+    graphs = backbone.graphs(structures)
+    modules = [real_module(f"m{n}", n, kind, "chgnet") for n in range(3)]
+    calls = []
+    once = gated_kernel._forward
+    monkeypatch.setattr(gated_kernel, "_forward", lambda *arguments: calls.append(1) or once(*arguments))
+    list(encode_modules(modules, backbone, graphs, layers="all"))
+    assert len(calls) == computed
 
 
 def test_results_come_group_by_group(structures, monkeypatch):

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from moma_app.backbones.registry import get_backbone
 from moma_app.bench.inputs import SEED, read_inputs
 from moma_app.bench.job import Job
 from moma_app.bench.sizes import required
 from moma_app.bench.work.base import Work, chunks
+from moma_app.bench.work.training_step import LEARNING_RATE, steps
 from moma_app.runtime import prepare, seed_everything
 from moma_app.training.fit_module import FitData
 from moma_app.training.frozen import with_frozen_features
 from moma_app.training.loop import choose_trainable
 from moma_app.training.losses import loss_of
 from moma_app.training.model import Head, PropertyModel, TargetScale
-
-LEARNING_RATE = 1e-4
 
 
 def ours(job: Job) -> Work:
@@ -54,12 +54,11 @@ def _steps(job: Job, *, keep: bool) -> Work:
     batches = chunks(len(rows), required(job.sizes.batch_size))
     model.train()
 
-    def run(n: int = len(batches)) -> None:
-        for indices in batches[:n]:
-            optimizer.zero_grad()
-            outputs = model(data.graphs.batch(indices))
-            loss_of(outputs, targets[torch.from_numpy(indices)], "mae").backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+    def step(indices: NDArray[np.int64]) -> None:
+        optimizer.zero_grad()
+        outputs = model(data.graphs.batch(indices))
+        loss_of(outputs, targets[torch.from_numpy(indices)], "mae").backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
     def answer() -> list[float]:
         """Return predictions after the same number of steps on both sides."""
@@ -67,4 +66,4 @@ def _steps(job: Job, *, keep: bool) -> Work:
             predicted: list[float] = model(data.graphs.batch(batches[0])).squeeze(1).tolist()
         return predicted
 
-    return Work(run, units=len(batches), warm_up=lambda: run(1), answer=answer, facts=facts)
+    return steps(step, batches, job.device, answer=answer, facts=facts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,19 @@ from moma_app.training.losses import loss_of
 from moma_app.training.model import Head, PropertyModel, TargetScale
 
 LEARNING_RATE = 1e-4
+
+
+def steps(
+    step: Callable[[NDArray[np.int64]], None], batches: Sequence[NDArray[np.int64]], device: str, **about: Any
+) -> Work:
+    """Return the work of one step for each batch; ``about`` are further fields of :class:`Work`."""
+
+    def run(chosen: Sequence[NDArray[np.int64]] = batches) -> None:
+        for indices in chosen:
+            step(indices)
+        finish(device)
+
+    return Work(run, units=len(batches), warm_up=lambda: run(batches[:1]), **about)
 
 
 def ours(job: Job) -> Work:
@@ -54,16 +68,11 @@ def ours(job: Job) -> Work:
             loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def run(chosen: Sequence[NDArray[np.int64]] = batches) -> None:
-        for indices in chosen:
-            step(indices)
-        finish(job.device)
-
     model.train()
-    return Work(
-        run,
-        units=len(batches),
-        warm_up=lambda: run(batches[:1]),
+    return steps(
+        step,
+        batches,
+        job.device,
         answer=features.tolist,
         gflop=GRADIENT * forward_flop(counts_of(graphs)) / 1e9,
         facts={"precision": precision if device.type == "cuda" else "fp32"},
@@ -89,16 +98,11 @@ def theirs(job: Job) -> Work:
         (outputs - expected).abs().mean().backward()
         optimizer.step()
 
-    def run(chosen: Sequence[NDArray[np.int64]] = batches) -> None:
-        for indices in chosen:
-            step(indices)
-        finish(job.device)
-
     model.train()
-    return Work(
-        run,
-        units=len(batches),
-        warm_up=lambda: run(batches[:1]),
+    return steps(
+        step,
+        batches,
+        job.device,
         answer=lambda: features,
         facts={"precision": "fp32"},
     )
