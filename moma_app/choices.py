@@ -7,3 +7,5 @@ from typing import Literal
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "tf32", "bf16"]
 Kernel = Literal["auto", "native", "torch"]
+Engine = Literal["local", "inline"]
+LogLevel = Literal["debug", "info", "warning", "error"]

@@ -99,6 +99,14 @@ class FitEnded(Event):
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunChanged(Event):
+    """A run has come into another state: queued, running, finished, failed, cancelled or interrupted."""
+
+    state: str
+    message: str = ""
+
+
 Listener = Callable[[Event], None]
 
 
@@ -107,7 +115,8 @@ def silent(event: Event) -> None:
 
 
 EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls for cls in (Step, Note, Warned, ModuleEncoded, WeightsSolved, EpochEnded, FitEnded)
+    cls.__name__: cls
+    for cls in (Step, Note, Warned, ModuleEncoded, WeightsSolved, EpochEnded, FitEnded, RunChanged)
 }
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -64,9 +65,8 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
-@cache
 def prepare() -> None:
-    """Set the CPU up for many medium-sized tensor operations; done once per process.
+    """Set the CPU up for many medium-sized tensor operations; done once per thread that computes.
 
     Two settings, each worth up to half of a training step:
 
@@ -76,7 +76,18 @@ def prepare() -> None:
     - glibc keeps large freed blocks instead of mapping and clearing them anew for every tensor
       (Linux only). The process then keeps its peak memory until it ends.
     """
+    if getattr(_prepared, "done", False):
+        return
+    _prepared.done = True
     torch.set_flush_denormal(True)
+    _prepare_process()
+
+
+_prepared = threading.local()
+
+
+@cache
+def _prepare_process() -> None:
     threads = torch.get_num_threads()
     if threads > 1:  # let worker threads that exist already be replaced by new ones
         torch.set_num_threads(1)

@@ -13,8 +13,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def _own_home(tmp_path_factory, monkeypatch):
     """Keep every test away from the user's folders; graphs are shared within a session."""
     monkeypatch.setenv("MOMA_HOME", str(tmp_path_factory.getbasetemp() / "home"))
-    monkeypatch.delenv("MOMA_DATA", raising=False)
-    monkeypatch.delenv("MOMA_HUB", raising=False)
+    monkeypatch.setenv("MOMA_ENGINE", "inline")  # tests of the workers ask for them
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "configuration"))
+    for name in ("MOMA_DATA", "MOMA_HUB", "MOMA_CONFIG", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,11 @@ MAY_IMPORT = {
     "amc": {"hub", "backbones", "tasks"},
     "training": {"hub", "backbones", "tasks"},
     "plots": set(),
+    "jobs": set(),
+    "work": {"tasks", "backbones", "hub", "amc", "training", "plots", "jobs"},
     "bench": {"tasks", "backbones", "hub", "amc", "training"},
-    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench"},
+    "doctor": {"tasks", "backbones", "hub", "jobs"},
+    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench", "doctor", "jobs", "work"},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,15 +19,16 @@ from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult, ModuleScore
 from moma_app.amc.select import usable_modules
 from moma_app.amc.weights import optimize_weights
-from moma_app.backbones.base import Backbone, Network
+from moma_app.backbones.base import Backbone, Layers, Network, Pooling
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
-from moma_app.errors import DamagedFileError, IncompatibleError, InputError
+from moma_app.errors import DamagedFileError, IncompatibleError, InputError, MomaError
 from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module, network_from
 from moma_app.progress import Listener, ModuleEncoded, Note, Warned, WeightsSolved, silent
 from moma_app.runtime import pick_device, prepare
+from moma_app.structures import StructureSet
 from moma_app.tasks.splits import Split, few_shot
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def compose(
     backbone_name: str | None = None,
     graph_folder: Path | None = None,
     device: str = "auto",
+    encoder: Encoder | None = None,
     progress: Listener = silent,
 ) -> Composition:
     """Compose a module for a task from the modules of a hub (MoMa, Algorithm 1).
@@ -89,6 +91,7 @@ def compose(
             modules share one.
         graph_folder: cache of graphs.
         device: where to encode.
+        encoder: encodes the train rows; by default :func:`encode_here`.
         progress: gets ``ModuleEncoded`` for each module, then ``WeightsSolved``.
 
     Raises:
@@ -115,22 +118,25 @@ def compose(
         raise InputError(
             f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
         )
-    graphs = cached_graphs(backbone, data.structures, graph_folder, progress)
     machine = pick_device(device)
     if advice := backbone.advice(machine):
         progress(Note(message=advice))
     leave_out = _LeaveOut(skipped, progress)
     sound = [module for module in chosen if leave_out.unless_sound(module, backbone)]
-    encoded = encode_modules(
-        sound,
-        backbone,
-        graphs,
-        parts.train,
-        layers=layers,
-        pooling="sum" if task.spec.extensive else "mean",
-        device=machine,
-        on_error=leave_out,
-        progress=progress,
+    encoded = (encoder or encode_here)(
+        EncodingTask(
+            task=task.name,
+            modules=tuple(sound),
+            backbone=backbone,
+            structures=data.structures,
+            rows=parts.train,
+            layers=layers,
+            pooling="sum" if task.spec.extensive else "mean",
+            graph_folder=graph_folder,
+            device=machine,
+            on_error=leave_out,
+            progress=progress,
+        )
     )
     scores = _score(
         encoded,
@@ -176,6 +182,56 @@ def compose(
         merge_modules([score.module for score in scores], solution.weights),
         {score.module.name: score.embedding for score in scores},
         parts,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class EncodingTask:
+    """What an encoder is asked: the embeddings of some structures by each of several modules.
+
+    Attributes:
+        task: name of the task that the structures belong to.
+        modules: of one kind, sound, of this backbone.
+        backbone: builds the graphs.
+        structures: of the task; ``rows`` are positions in it.
+        rows: which to encode, int64 [m].
+        layers, pooling: what makes up an embedding.
+        graph_folder: cache of graphs.
+        device: where to encode.
+        on_error: to be called with a module that cannot be loaded, which is then left out.
+        progress: listener.
+    """
+
+    task: str
+    modules: tuple[Module, ...]
+    backbone: Backbone
+    structures: StructureSet
+    rows: NDArray[np.int64]
+    layers: Layers
+    pooling: Pooling
+    graph_folder: Path | None
+    device: torch.device
+    on_error: Callable[[Module, MomaError], None]
+    progress: Listener
+
+
+Encoder = Callable[[EncodingTask], Iterator[Encoded]]
+"""Yields each module's embeddings [m, d] as soon as they are there, in any order."""
+
+
+def encode_here(asked: EncodingTask) -> Iterator[Encoded]:
+    """Encode in this process, several modules in one pass."""
+    graphs = cached_graphs(asked.backbone, asked.structures, asked.graph_folder, asked.progress)
+    return encode_modules(
+        asked.modules,
+        asked.backbone,
+        graphs,
+        asked.rows,
+        layers=asked.layers,
+        pooling=asked.pooling,
+        device=asked.device,
+        on_error=asked.on_error,
+        progress=asked.progress,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,11 +112,23 @@ class AMCResult:
             DamagedFileError: not JSON, another format, or a missing or unknown field.
         """
         try:
-            data = json.loads(text)
-            if data.pop("format") != FORMAT:
+            return cls.from_dict(json.loads(text), where)
+        except ValueError as exc:
+            raise DamagedFileError(f"{where} cannot be read: {exc}.") from exc
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the AMC result") -> AMCResult:
+        """Rebuild a result from :meth:`to_dict`.
+
+        Raises:
+            DamagedFileError: another format, or a missing or unknown field.
+        """
+        try:
+            values = dict(data)
+            if values.pop("format") != FORMAT:
                 raise DamagedFileError(f"{where} was written by another version of moma-app.")
-            data["modules"] = [ModuleScore(**score) for score in data["modules"]]
-            return cls(**data)
+            values["modules"] = [ModuleScore(**score) for score in values["modules"]]
+            return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise DamagedFileError(f"{where} cannot be read: {exc}.") from exc
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 from rich.markup import escape
 
 from moma_app import __version__
-from moma_app.cli import bench, compose, demo, finetune, hub, predict, tasks
+from moma_app.cli import bench, compose, config, demo, doctor, finetune, hub, predict, runs, tasks, workers
 from moma_app.cli.output import err, out
 from moma_app.errors import MomaError
 
@@ -32,6 +33,10 @@ app.command("finetune")(finetune.finetune)
 app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
+app.add_typer(runs.app, name="runs")
+app.add_typer(workers.app, name="workers")
+app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 
 
 def _version(value: bool) -> None:
@@ -42,11 +47,35 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set this for once; `moma config show` lists all keys."
+        ),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Read this configuration file and no other."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Modular deep learning for material property prediction."""
+    if not assignments and config_file is None:
+        return
+    from moma_app.config import set_flags
+
+    set_flags(dict(map(_assignment, assignments or [])), config_file)
+    context.call_on_close(set_flags)  # another command in the same process begins without them
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, mark, value = text.partition("=")
+    if not mark:
+        raise typer.BadParameter(f"--set takes KEY=VALUE, such as --set device=cpu, but was given {text!r}.")
+    return key.strip(), value.strip()
 
 
 def main(arguments: list[str] | None = None) -> None:

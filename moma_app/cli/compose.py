@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moma_app.cli import options
+from moma_app.cli import options, running
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table
 
 if TYPE_CHECKING:
@@ -42,59 +42,42 @@ def compose(
     overwrite: options.Overwrite = False,
     hub: options.HubPath = None,
     device: options.Device = None,
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
+    detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Find the weights of the hub's modules for a task (adaptive module composition)."""
-    from moma_app.amc.compose import compose as run
-    from moma_app.config import get_settings
-    from moma_app.hub import Hub
+    from moma_app.amc.result import AMCResult
     from moma_app.tasks import get_task
-    from moma_app.training.start import Start
+    from moma_app.training.outcome import FitReport
+    from moma_app.work.compose import compose_spec
+    from moma_app.work.composing import AMC
 
     if output is not None and not instant:
         raise typer.BadParameter("--output is for the predictor that --instant makes.")
-    settings = get_settings()
-    machine = options.use_machine(device)
-    source = get_task(task)
-    report: FitReport | None = None
-    result: AMCResult | None = None
-    with progress_bar(quiet=quiet) as progress:
-        start = None
-        if not (instant and bare):
-            composition = run(
-                source,
-                Hub.open(hub),
-                split,
-                shots=shots,
-                seed=seed,
-                k=k,
-                temperature=temperature,
-                modules=modules,
-                kind=kind,
-                backbone_name=backbone,
-                graph_folder=settings.graph_folder,
-                device=machine,
-                progress=progress,
-            )
-            result = composition.result
-            start = Start.composed(composition)
-        if instant:
-            from moma_app.backbones.registry import get_backbone
-            from moma_app.training.instant import fit_instant
-
-            predictor, report = fit_instant(
-                source,
-                start or Start.bare(get_backbone(backbone or "chgnet")),
-                split,
-                shots=shots,
-                seed=seed,
-                graph_folder=settings.graph_folder,
-                device=machine,
-                progress=progress,
-            )
-            if output is not None:
-                predictor.save(output, overwrite=overwrite)
+    running.refuse_taken(output, overwrite=overwrite)
+    with running.open_jobs(engine, scheduler) as jobs:
+        spec = compose_spec(
+            get_task(task),
+            amc=AMC(hub, modules, kind, backbone, k, temperature),
+            split=split,
+            shots=shots,
+            seed=seed,
+            instant=instant,
+            bare=bare,
+            device=device or jobs.settings.device,
+            output=output,
+            overwrite=overwrite,
+        )
+        if detach:
+            running.detach(jobs, spec, json=json)
+            return
+        with progress_bar(quiet=quiet) as progress:
+            done = running.do(jobs, spec, progress)
+    result = None if done["composition"] is None else AMCResult.from_dict(done["composition"])
+    report = None if done["fit"] is None else FitReport.from_dict(done["fit"])
     _write(save, plot, result, report)
     if json:
         payload = {} if result is None else result.to_dict()

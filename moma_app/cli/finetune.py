@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moma_app.cli import options
+from moma_app.cli import options, running
 from moma_app.cli.compose import show_composition
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say
 
@@ -40,79 +40,63 @@ def finetune(
     kind: options.Kind = "full",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the predictor.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write a one-page HTML report.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the same fit from its last epoch.")
-    ] = False,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     hub: options.HubPath = None,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = 1,
+    strategy: options.Strategy = "auto",
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
+    detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fine-tune the composed module (or another start) on a task and save the predictor."""
     import dataclasses
 
-    from moma_app.backbones.registry import get_backbone
-    from moma_app.config import get_settings
-    from moma_app.errors import InputError
-    from moma_app.hub import Hub
+    from moma_app.amc.result import AMCResult
     from moma_app.tasks import get_task
-    from moma_app.training.finetune import finetune as run
+    from moma_app.training.outcome import FitReport
     from moma_app.training.recipe import load_recipe
-    from moma_app.training.start import Start
+    from moma_app.work.composing import AMC
+    from moma_app.work.finetune import finetune_spec
 
-    settings = get_settings()
-    machine = options.use_machine(device)
-    source = get_task(task)
-    shots_part = f"-{shots}shots" if shots else ""
-    folder = output or settings.home / "predictors" / f"{task}-{from_}-split{split}{shots_part}-seed{seed}"
-    if folder.exists() and output is not None and not overwrite:
-        raise InputError(f"{folder} exists already: choose another folder, or allow --overwrite.")
+    running.refuse_taken(output, overwrite=overwrite)
     chosen = load_recipe(recipe).with_fit(seed=seed, epochs=epochs, learning_rate=learning_rate)
     if max_atoms is not None:
         chosen = dataclasses.replace(chosen, max_atoms=max_atoms)
-    result = None
-    with progress_bar(quiet=quiet) as progress:
-        if from_ == "composed":
-            from moma_app.amc.compose import compose
-
-            composition = compose(
-                source,
-                Hub.open(hub),
-                split,
-                shots=shots,
-                seed=seed,
-                k=k,
-                temperature=temperature,
-                modules=modules,
-                kind=kind,
-                graph_folder=settings.graph_folder,
-                device=machine,
-                progress=progress,
-            )
-            result = composition.result
-            start = Start.composed(composition)
-        elif from_ in ("backbone", "scratch"):
-            start = Start.bare(get_backbone(backbone), scratch=from_ == "scratch")
-        else:
-            start = Start.module(Hub.open(hub)[from_])
-        predictor, fit = run(
-            source,
-            start,
+    with running.open_jobs(engine, scheduler) as jobs:
+        shots_part = f"-{shots}shots" if shots else ""
+        usual = f"{task}-{from_}-split{split}{shots_part}-seed{seed}"
+        folder = output or jobs.settings.home / "predictors" / usual
+        machine = device or jobs.settings.device
+        spec = finetune_spec(
+            get_task(task),
             chosen,
-            split,
+            start=from_,
+            split=split,
             shots=shots,
-            checkpoints=settings.home / "checkpoints",
-            graph_folder=settings.graph_folder,
+            amc=AMC(hub, modules, kind, None, k, temperature),
+            backbone=backbone,
             device=machine,
-            resume=resume,
-            progress=progress,
+            devices=running.processes(devices, nodes, strategy, machine),
+            strategy=strategy,
+            output=folder,
+            overwrite=output is None or overwrite,
         )
-        predictor.save(folder, overwrite=output is None or overwrite)
+        if detach:
+            running.detach(jobs, spec, json=json)
+            return
+        with progress_bar(quiet=quiet) as progress:
+            done = running.do(jobs, spec, progress, resume=resume)
+    fit = FitReport.from_dict(done["fit"])
+    result = None if done["composition"] is None else AMCResult.from_dict(done["composition"])
     if report is not None:
         from moma_app.plots.report import write_report
 
-        write_report(report, title=f"Predictor for {source.name}", result=result, fits=[fit])
+        write_report(report, title=f"Predictor for {task}", result=result, fits=[fit])
     if json:
         print_json(
             {

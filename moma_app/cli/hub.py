@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moma_app.cli import options
+from moma_app.cli import options, running
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table, warn
 from moma_app.errors import DamagedFileError, InputError
 
@@ -138,54 +138,64 @@ def train(
     max_atoms: Annotated[
         int | None, typer.Option("--max-atoms", min=1, help="Leave larger training cells out.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
+    resume: options.Resume = False,
     hub: options.HubPath = None,
     overwrite: options.Overwrite = False,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = 1,
+    strategy: options.Strategy = "auto",
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
+    detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a module for a task and add it to the hub."""
     import dataclasses
 
-    from moma_app.config import get_settings
-    from moma_app.hub import Hub
+    from moma_app.hub import Card, Hub
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
-    from moma_app.training.train_module import module_name, train_module
+    from moma_app.training.train_module import module_name
+    from moma_app.work.train import train_spec
 
-    settings = get_settings()
-    destination = Hub(Path(hub)) if hub not in (None, "builtin") else Hub(settings.hub_folder)
     chosen = load_recipe(recipe).with_fit(seed=seed, epochs=epochs)
     if max_atoms is not None:
         chosen = dataclasses.replace(chosen, max_atoms=max_atoms)
     name = name or module_name(task, kind)
-    if name in destination and not overwrite:
-        raise InputError(
-            f"The hub {destination.folders[0]} already has a module {name!r}: give --name or --overwrite."
-        )
-    with progress_bar(quiet=quiet) as progress:
-        source = get_task(task)
-        module = train_module(
-            source.load(progress),
-            source.split(split),
+    with running.open_jobs(engine, scheduler) as jobs:
+        destination = Path(hub) if hub not in (None, "builtin") else jobs.settings.hub_folder
+        if name in Hub(destination) and not overwrite:
+            raise InputError(
+                f"The hub {destination} already has a module {name!r}: give --name or --overwrite."
+            )
+        machine = device or jobs.settings.device
+        spec = train_spec(
+            get_task(task),
             chosen,
             name=name,
-            backbone_name=backbone,
             kind=kind,
-            checkpoints=settings.home / "checkpoints",
-            graph_folder=settings.graph_folder,
-            device=options.use_machine(device),
-            resume=resume,
-            progress=progress,
+            backbone=backbone,
+            split=split,
+            device=machine,
+            devices=running.processes(devices, nodes, strategy, machine),
+            strategy=strategy,
+            hub=destination,
+            overwrite=overwrite,
         )
-        stored = destination.add(module, overwrite=overwrite)
+        if detach:
+            running.detach(jobs, spec, json=json)
+            return
+        with progress_bar(quiet=quiet) as progress:
+            done = running.do(jobs, spec, progress, resume=resume)
+    card = Card.model_validate(done["card"])
     if json:
-        print_json(_summary(stored.card))
+        print_json(_summary(card))
         return
     say(
-        f"Module {stored.name}: test error {_quality(stored.card)}, "
-        f"MAE/MAD {number(stored.card.metrics.mae_over_mad, 3)}; added to {destination.folders[0]}."
+        f"Module {card.name}: test error {_quality(card)}, "
+        f"MAE/MAD {number(card.metrics.mae_over_mad, 3)}; added to {destination}."
     )
 
 

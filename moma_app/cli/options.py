@@ -31,6 +31,23 @@ Modules = Annotated[
     list[str] | None, typer.Option("--module", "-m", help="Only this module; can be given several times.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what has the same name.")]
+Engine = Annotated[
+    Literal["local", "inline"] | None,
+    typer.Option("--engine", help="Where the work runs: local workers (or --scheduler), or this process."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="A running Dask cluster: tcp://host:8786, or its scheduler file."),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Start the run and return; see moma runs.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the same work where it stopped.")]
+Devices = Annotated[
+    int | None, typer.Option("--devices", min=1, help="Processes that share the fit, one for each GPU.")
+]
+Nodes = Annotated[
+    int, typer.Option("--nodes", min=1, help="Machines that share the fit, started by torchrun or Slurm.")
+]
+Strategy = Annotated[str, typer.Option("--strategy", help="Lightning's strategy for several processes.")]
 Files = Annotated[list[Path], typer.Argument(help="CIF, POSCAR, JSON or xyz files, or folders of them.")]
 
 

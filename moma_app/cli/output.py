@@ -21,6 +21,7 @@ from moma_app.progress import (
     Listener,
     ModuleEncoded,
     Note,
+    RunChanged,
     Step,
     Warned,
     WeightsSolved,
@@ -117,6 +118,9 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Listener]:
             yield _Bars(bars)
 
 
+WAITING = "waiting for a worker"
+
+
 class _Bars:
     """One bar for each kind of work, made when its first event comes."""
 
@@ -138,6 +142,10 @@ class _Bars:
                 )
             case FitEnded():
                 self._close("training")
+            case RunChanged(state="queued"):
+                self._show(WAITING, None, "")
+            case RunChanged():
+                self._close(WAITING)
             case Note(message=message):
                 self.bars.console.print(escape(message), highlight=False)
             case Warned(message=message):

@@ -8,12 +8,17 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moma_app.errors import InputError
 from moma_app.files import atomic_path, lock_for
+
+if TYPE_CHECKING:
+    from moma_app.config import Settings
 
 FOLDER = Path(__file__).parent
 SOURCES = tuple(sorted(FOLDER.glob("*.c")))
@@ -21,8 +26,6 @@ HEADERS = tuple(sorted(FOLDER.glob("*.h")))
 COMPILERS = ("cc", "gcc", "clang")
 FLAG_SETS = (("-O3", "-march=native"), ("-O3", "-mcpu=native"), ("-O3",))
 """Tried in this order: some compilers know only one way to name the processor at hand."""
-VARIABLES = ("MOMA_KERNEL", "MOMA_HOME", "HOME", "XDG_CACHE_HOME", "PATH", "CC")
-"""What in the environment decides which kernels are used."""
 TIMEOUT = 120
 """Seconds for one compilation, which takes about two."""
 
@@ -46,19 +49,27 @@ def kernels() -> Kernels:
     """Return the compiled kernels for this machine and the present settings.
 
     Raises:
-        InputError: the settings demand them (``MOMA_KERNEL=native``) and they cannot be had.
+        InputError: the settings demand them (``kernel = "native"``) and they cannot be had, or the
+            settings cannot be read.
     """
-    # Asked for by every layer of every batch: reading all settings would take longer than a small message.
-    return _kernels(tuple(os.environ.get(name) for name in VARIABLES))
+    return kernels_for(*_settings())
+
+
+def kernels_for(wish: str, home: Path) -> Kernels:
+    """Return the kernels for a value of the setting ``kernel`` and of ``home``.
+
+    Raises:
+        InputError: the wish is ``native``, and they cannot be had.
+    """
+    return _kernels(wish, home, os.environ.get("PATH"), os.environ.get("CC"))
 
 
 @cache
-def _kernels(_environment: tuple[str | None, ...]) -> Kernels:
-    wish, folder = _settings()
+def _kernels(wish: str, home: Path, _path: str | None, _cc: str | None) -> Kernels:
     if wish == "torch":
-        return Kernels(None, "PyTorch computes everything, as MOMA_KERNEL=torch asks.")
+        return Kernels(None, "PyTorch computes everything, as the setting kernel = torch asks.")
     try:
-        path = build(folder)
+        path = build(home / "native")
         return Kernels(ctypes.CDLL(str(path)), f"Messages and nearest rows are computed by {path}.")
     except (OSError, subprocess.SubprocessError, LookupError) as exc:
         reason = " ".join(str(exc).split())
@@ -67,7 +78,7 @@ def _kernels(_environment: tuple[str | None, ...]) -> Kernels:
             "half the speed. Install a C compiler (Debian, Ubuntu: apt install gcc; conda: c-compiler)."
         )
     if wish == "native":
-        raise InputError(f"MOMA_KERNEL=native is set, but: {about}")
+        raise InputError(f"The setting kernel is native, but: {about}")
     return Kernels(None, about, missing=True)
 
 
@@ -133,9 +144,19 @@ def _processor() -> str:
 
 
 def _settings() -> tuple[str, Path]:
+    """Return the setting ``kernel`` and the folder under which kernels are kept."""
+    reader = _settings_reader()
+    if reader is None:
+        return os.environ.get("MOMA_KERNEL", "auto"), Path.home() / ".cache" / "moma"
+    settings = reader()
+    return settings.kernel, settings.home
+
+
+@cache
+def _settings_reader() -> Callable[[], Settings] | None:
+    # Every layer of every batch asks: an import that fails must not be tried each time.
     try:
         from moma_app.config import get_settings
     except ModuleNotFoundError:  # a bare GPU machine has PyTorch, but no pydantic
-        return os.environ.get("MOMA_KERNEL", "auto"), Path.home() / ".cache" / "moma" / "native"
-    settings = get_settings()
-    return settings.kernel, settings.home / "native"
+        return None
+    return get_settings

@@ -48,6 +48,16 @@ class Task:
         found = _find_folder(self.name)
         return None if found is None else task_file(found, self.name)
 
+    def files(self) -> dict[str, Path]:
+        """Return the files that ``load`` and ``split`` read, by their place in a data folder."""
+        folder = _find_folder(self.name)
+        if folder is None:
+            return {}
+        found = {f"tasks/{self.name}.parquet": task_file(folder, self.name)}
+        if (splits := self._split_file(folder)) is not None:
+            found[f"splits/{self.name}.json"] = splits
+        return found
+
     @property
     def available(self) -> bool:
         """Whether ``load`` would find data."""

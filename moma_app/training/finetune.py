@@ -10,9 +10,10 @@ from moma_app.backbones.adapters import adapter_state
 from moma_app.backbones.registry import get_backbone
 from moma_app.hub.module import PREFIX
 from moma_app.progress import Listener, silent
-from moma_app.runtime import describe_hardware, pick_device, seed_everything
+from moma_app.runtime import pick_device, seed_everything
 from moma_app.training.describe import predictor_info, rows_for
 from moma_app.training.outcome import Curve, FitReport
+from moma_app.training.parallel import Parallel, hardware_of, layout, only_first
 from moma_app.training.predictor import Predictor, finite_metrics
 from moma_app.training.readout import HeadReadout
 from moma_app.training.recipe import Recipe
@@ -34,6 +35,7 @@ def finetune(
     checkpoints: Path,
     graph_folder: Path | None = None,
     device: str = "auto",
+    parallel: Parallel | None = None,
     resume: bool = False,
     progress: Listener = silent,
     stop: Callable[[], bool] | None = None,
@@ -51,13 +53,21 @@ def finetune(
         checkpoints: folder under which this fit's checkpoints lie, keyed by its inputs.
         graph_folder: cache of graphs.
         device: where to run.
+        parallel: processes that share the fit, see :func:`moma_app.training.loop.fit`; only the
+            first returns.
         resume: continue this very fit from its last checkpoint, if there is one.
         progress: listener.
         stop: asked after every batch.
 
     Returns:
         The predictor, and its errors and predictions on the test rows.
+
+    Raises:
+        InputError: no row is left to train or validate on, or the processes cannot be had.
+        TrainingDivergedError, CancelledError: as :func:`moma_app.training.loop.fit`.
     """
+    layout(parallel, pick_device(device))  # a mismatch shows before anything is loaded
+    progress = only_first(progress)
     data = task.load(progress)
     seed = recipe.fit.seed
     parts = rows_for(task, split, shots, seed)
@@ -83,6 +93,7 @@ def finetune(
         folder=checkpoints / key,
         graph_folder=graph_folder,
         device=device,
+        parallel=parallel,
         resume=resume,
         progress=progress,
         stop=stop,
@@ -110,7 +121,7 @@ def finetune(
         ),
         best_epoch=outcome.result.best_epoch,
         seconds=outcome.result.seconds,
-        hardware=describe_hardware(pick_device(device)),
+        hardware=hardware_of(outcome.result.processes, pick_device(device)),
         config=recipe.to_dict(),
     )
     parameters = (

@@ -15,10 +15,10 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.batching import cost, evaluation_batches, training_batches
+from moma_app.backbones.batching import MAX_ROWS, cost, evaluation_batches, training_batches
 from moma_app.backbones.graphs import Batch, GraphSet
 from moma_app.backbones.loader import Loader
-from moma_app.errors import CancelledError, TrainingDivergedError
+from moma_app.errors import CancelledError, InputError, TrainingDivergedError
 from moma_app.progress import EpochEnded, Listener, event_from_dict
 from moma_app.training.losses import loss_of
 from moma_app.training.model import PropertyModel, TargetScale
@@ -26,8 +26,53 @@ from moma_app.training.probe import batch_size
 from moma_app.training.schedule import WarmupCosinePlateau
 from moma_app.training.settings import FitConfig
 
+EVALUATED = 256
+"""Most validation structures that a process evaluates at once."""
 DIVERGED = 1e3
 """A training error of so many standard deviations is divergence."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a batch that one process computes.
+
+    Attributes:
+        rows: positions, int64; never none, because all processes compute every batch together.
+        weight: of the mean over these rows; the mean over all processes is then that of the batch.
+    """
+
+    rows: NDArray[np.int64]
+    weight: float = 1.0
+
+    @property
+    def counted(self) -> int:
+        """How many of the rows are this process' own."""
+        return len(self.rows) if self.weight else 0
+
+
+def share_of(batch: NDArray[np.int64], rank: int, world: int) -> Share:
+    """Return what process ``rank`` of ``world`` computes of a batch.
+
+    A process whose share is empty computes the batch's first row, with no weight.
+    """
+    own = batch[rank::world]
+    if not len(own):
+        return Share(batch[:1], 0.0)
+    return Share(own, len(own) * world / len(batch))
+
+
+@dataclass
+class Sum:
+    """Of an error over structures."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, mean: float, count: int) -> None:
+        """Add the mean of so many structures; of none, nothing, whatever it is."""
+        if count:
+            self.total += mean * count
+            self.count += count
 
 
 @dataclass(frozen=True)
@@ -55,17 +100,29 @@ class FitModule(L.LightningModule):
         self,
         model: PropertyModel,
         shared: Shared,
+        *,
+        use_all: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.shared = shared
+        self.use_all = use_all
+        """Make every parameter part of every loss; a plain DDP waits for ever for one that is not."""
         self.schedule: WarmupCosinePlateau | None = None
         self.curve: list[EpochEnded] = []
         self._unsaid: EpochEnded | None = None
-        self._sum = 0.0
-        self._count = 0
+        self.agreed = False
+        """Whether the error that ends the fit is raised in all of its processes."""
+        self._loss = 0.0
+        self._trained = Sum()
+        self._validated = Sum()
 
-    def train_dataloader(self) -> Loader[Any, Any]:
+    def _loader(self, batches: list[NDArray[np.int64]]) -> Loader[Share, Any]:
+        """Return this process' shares: as many as the others have, so that none waits for another."""
+        rank, world = self.global_rank, self.trainer.world_size
+        return self.shared.loader([share_of(batch, rank, world) for batch in batches], self.device)
+
+    def train_dataloader(self) -> Loader[Share, Any]:
         shared = self.shared
         batches = training_batches(
             shared.data.train,
@@ -75,17 +132,18 @@ class FitModule(L.LightningModule):
             epoch=self.current_epoch,
             probabilities=shared.data.sampling,
         )
-        # Every process has a part of every batch, and the same number of batches. A batch with fewer
-        # structures than processes would leave one without work; its rows wait for the next epoch.
-        rank, world = self.global_rank, self.trainer.world_size
-        return shared.loader([batch[rank::world] for batch in batches if len(batch) >= world], self.device)
+        return self._loader(batches)
 
-    def val_dataloader(self) -> Loader[Any, Any]:
-        batches = evaluation_batches(self.shared.data.val, self.shared.costs)
-        rank, world = self.global_rank, self.trainer.world_size
-        if world > 1 and len(batches) < world:
-            batches = [np.array([row]) for row in self.shared.data.val]
-        return self.shared.loader(batches[rank::world], self.device)
+    def val_dataloader(self) -> Loader[Share, Any]:
+        world = self.trainer.world_size  # so many processes hold a batch together
+        return self._loader(
+            evaluation_batches(
+                self.shared.data.val,
+                self.shared.costs,
+                max_structures=EVALUATED * world,
+                max_rows=MAX_ROWS * world,
+            )
+        )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         config = self.shared.config
@@ -110,8 +168,19 @@ class FitModule(L.LightningModule):
         )
         return torch.optim.AdamW(groups)
 
+    def on_train_start(self) -> None:
+        own = [0.0] * self.trainer.world_size
+        own[self.global_rank] = self.current_epoch
+        epochs = self._over_processes(*own)
+        if len(set(epochs)) > 1:
+            self.agreed = True
+            raise InputError(
+                "The processes of a fit must see the same checkpoints, but their last epochs differ "
+                f"({', '.join(f'{epoch:.0f}' for epoch in epochs)}): give a folder that all nodes share."
+            )
+
     def on_train_epoch_start(self) -> None:
-        self._sum, self._count = 0.0, 0
+        self._trained = Sum()
         self._started = time.perf_counter()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -123,52 +192,68 @@ class FitModule(L.LightningModule):
         assert self.schedule is not None
         self.schedule.before_step(optimizer)
 
-    def training_step(self, item: tuple[Batch, Tensor], index: int) -> Tensor:
-        batch, targets = item
+    def training_step(self, item: tuple[Batch, Tensor, Share], index: int) -> Tensor:
+        batch, targets, share = item
         loss, error = self.shared.loss(self.model(batch), targets)
-        value = float(loss.detach())
-        if not math.isfinite(value) or value > DIVERGED:
-            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
-            raise TrainingDivergedError(
-                f"Training diverged in epoch {self.current_epoch + 1} (loss {value:.3g}) at a learning rate of "
-                f"{rate:.2g}: use a smaller learning rate."
-            )
-        self._sum += error * len(targets)
-        self._count += len(targets)
+        loss = loss * share.weight  # the processes' gradients are averaged whatever their shares
+        if self.use_all:
+            loss = loss + 0.0 * sum(p.sum() for p in self.model.parameters() if p.requires_grad)
+        self._loss = float(loss.detach())
+        self._trained.add(error, share.counted)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.shared.stop is not None and self.shared.stop():
+        # Decided by all processes together: one that left alone would keep the others waiting.
+        stop = self.shared.stop is not None and self.shared.stop()
+        loss, stops = self._loss, float(stop)
+        loss, stops = self._over_processes(loss / self.trainer.world_size, stops)
+        if not math.isfinite(loss) or loss > DIVERGED:
+            rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+            self.agreed = True
+            raise TrainingDivergedError(
+                f"Training diverged in epoch {self.current_epoch + 1} (loss {loss:.3g}) at a learning rate of "
+                f"{rate:.2g}: use a smaller learning rate."
+            )
+        if stops:
+            self.agreed = True
             raise CancelledError("The fit was stopped; it can be resumed from its last finished epoch.")
 
-    def validation_step(self, item: tuple[Batch, Tensor], index: int) -> None:
-        batch, targets = item
+    def validation_step(self, item: tuple[Batch, Tensor, Share], index: int) -> None:
+        batch, targets, share = item
         _, error = self.shared.loss(self.model(batch), targets)
-        self.log("val_error", error, on_epoch=True, batch_size=len(targets), sync_dist=True)
+        self._validated.add(error, share.counted)
+
+    def on_validation_epoch_start(self) -> None:
+        self._validated = Sum()
+
+    def on_validation_epoch_end(self) -> None:
+        # Lightning's own mean over processes rounds the number of rows of a process down.
+        error, _ = self._mean(self._validated)
+        self.log("val_error", error, batch_size=1, sync_dist=True)
 
     def transfer_batch_to_device(
-        self, batch: tuple[Batch, Tensor], device: torch.device, dataloader_idx: int
-    ) -> tuple[Batch, Tensor]:
-        graphs, targets = batch
-        return graphs.to(device), targets.to(device, non_blocking=True)
+        self, batch: tuple[Batch, Tensor, Share], device: torch.device, dataloader_idx: int
+    ) -> tuple[Batch, Tensor, Share]:
+        graphs, targets, share = batch
+        return graphs.to(device), targets.to(device, non_blocking=True), share
 
     def end_epoch(self) -> None:
         """Record the epoch; called once training and validation of it are over."""
         assert self.schedule is not None
         val_error = float(self.trainer.callback_metrics["val_error"])
         if not math.isfinite(val_error):
+            self.agreed = True  # the error is that of all validation rows
             raise TrainingDivergedError(
                 f"The validation error became {val_error} in epoch {self.current_epoch + 1}: use a smaller "
                 "learning rate."
             )
         self.schedule.after_epoch(val_error)
         seconds = time.perf_counter() - self._started
-        sums = torch.tensor([self._sum, float(self._count)], dtype=torch.float64, device=self.device)
-        total, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        train_error, count = self._mean(self._trained)
         event = EpochEnded(
             epoch=self.current_epoch + 1,
             epochs=self.shared.config.epochs,
-            train_error=total / max(1, count),
+            train_error=train_error,
             val_error=val_error,
             learning_rate=float(self.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
             seconds=seconds,
@@ -177,6 +262,20 @@ class FitModule(L.LightningModule):
         )
         self.curve.append(event)
         self._unsaid = event
+
+    def _mean(self, values: Sum) -> tuple[float, float]:
+        """Return the mean over the rows of all processes, and their number."""
+        total, count = self._over_processes(values.total, values.count)
+        return total / max(1.0, count), count
+
+    def _over_processes(self, *values: float) -> list[float]:
+        """Return the sums over all processes."""
+        if self.trainer.world_size == 1:
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(sums)  # without the barrier that Lightning puts before each
+        result: list[float] = sums.tolist()
+        return result
 
     def announce(self) -> None:
         """Tell the listener of the epoch that has ended, once."""
@@ -223,13 +322,13 @@ class Shared:
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         return self
 
-    def loader(self, batches: list[NDArray[np.int64]], device: torch.device) -> Loader[Any, Any]:
+    def loader(self, shares: list[Share], device: torch.device) -> Loader[Share, Any]:
         """Return a loader whose batches are slices of the packed graphs."""
-        return Loader(batches, self.collate, _pinned, device)
+        return Loader(shares, self.collate, _pinned, device)
 
-    def collate(self, indices: NDArray[np.int64]) -> tuple[Batch, Tensor]:
-        """Slice one batch."""
-        return self.data.graphs.batch(indices), self.targets[indices]
+    def collate(self, share: Share) -> tuple[Batch, Tensor, Share]:
+        """Slice one share of a batch."""
+        return self.data.graphs.batch(share.rows), self.targets[share.rows], share
 
     def loss(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, float]:
         """Return the loss, and the error in the task's unit for the record."""
@@ -240,9 +339,9 @@ class Shared:
         return loss, float(difference.abs().mean()) * self.scale.std
 
 
-def _pinned(item: tuple[Batch, Tensor]) -> tuple[Batch, Tensor]:
-    graphs, targets = item
-    return graphs.pin_memory(), targets.pin_memory()
+def _pinned(item: tuple[Batch, Tensor, Share]) -> tuple[Batch, Tensor, Share]:
+    graphs, targets, share = item
+    return graphs.pin_memory(), targets.pin_memory(), share
 
 
 class EndOfEpoch(Callback):

@@ -19,12 +19,14 @@ from torch import Tensor
 
 from moma_app.backbones.adapters import freeze_all_but_adapters
 from moma_app.choices import Precision
-from moma_app.errors import InputError
-from moma_app.progress import EpochEnded, FitEnded, Listener, silent
+from moma_app.errors import InputError, MomaError
+from moma_app.progress import EpochEnded, FitEnded, Listener, Note, silent
 from moma_app.runtime import arithmetic, pick_device, prepare, seed_everything
 from moma_app.training.fit_module import Announce, EndOfEpoch, FitData, FitModule, Shared
 from moma_app.training.frozen import with_frozen_features
 from moma_app.training.model import PropertyModel, TargetScale
+from moma_app.training.parallel import Layout, Parallel, layout, process_rank
+from moma_app.training.processes import parting, surroundings
 from moma_app.training.settings import FitConfig, Trainable
 
 
@@ -39,6 +41,7 @@ class FitResult:
         reason: why the fit ended.
         seconds: wall time.
         trainable_parameters, total_parameters: counts.
+        processes: how many shared the fit.
     """
 
     curve: tuple[EpochEnded, ...]
@@ -48,6 +51,7 @@ class FitResult:
     seconds: float
     trainable_parameters: int
     total_parameters: int
+    processes: int = 1
 
 
 def fit(
@@ -58,58 +62,75 @@ def fit(
     folder: Path,
     *,
     device: str = "auto",
-    devices: int | None = None,
+    parallel: Parallel | None = None,
     resume: bool = False,
     progress: Listener = silent,
     stop: Callable[[], bool] | None = None,
 ) -> FitResult:
     """Train ``model`` in place and leave its best weights in it.
 
-    On several GPUs each process gets its share of every batch (Lightning's DDP), so that the
-    batch size and the result are those of one. Lightning starts the other processes by running
-    the same command again; they end here, with ``SystemExit(0)``, and the first goes on.
+    Several processes, one for each GPU, can share the fit (Lightning's DDP). Each gets its share of
+    every batch, so that the batch size and the result are those of one process, to rounding (and
+    but for dropout and batch normalisation, which act on each share). ``torchrun`` or Slurm starts
+    the processes, or Lightning does, by running the same command again. The first process goes
+    on after the fit; the others end in it, with ``SystemExit(0)``, also where the first gets a
+    ``TrainingDivergedError`` or ``CancelledError``.
 
     Args:
         model: network and head; the head's scaler is already fitted.
         data: graphs, targets and rows.
         scale: of the training targets.
         config: how to train.
-        folder: for checkpoints, one after each epoch.
+        folder: for checkpoints, one after each epoch; the first process writes them, and to
+            resume all must see them.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        devices: number of processes, one for each GPU; by default all GPUs, or one CPU process.
+        parallel: processes that share the fit; by default those that a launcher has started, else
+            one for each GPU, or one on a CPU.
         resume: continue from the last checkpoint in ``folder``, if there is one.
-        progress: gets one ``EpochEnded`` per epoch.
-        stop: asked after every batch; ``True`` ends the fit with ``CancelledError``.
+        progress: gets one ``EpochEnded`` per epoch, in the first process.
+        stop: asked after every batch; ``True`` ends the fit with ``CancelledError``. The word of one
+            process is enough.
 
     Raises:
         TrainingDivergedError: the loss became NaN or grew without bound.
         CancelledError: ``stop`` said so; the last checkpoint stays.
-        InputError: no training or validation rows.
+        InputError: no training or validation rows, or processes that cannot be had, see
+            :func:`moma_app.training.parallel.layout`.
     """
     if not len(data.train) or not len(data.val):
         raise InputError("A fit needs at least one training and one validation row.")
     target_device = pick_device(device)
+    processes = layout(parallel, target_device)
+    target_device = processes.device(target_device)
+    first = processes.processes == 1 or process_rank() == 0
     prepare()
     seed_everything(config.seed)
-    if not resume:
+    if first and processes.note:
+        progress(Note(message=processes.note))
+    if first and not resume:
         for old in folder.glob("*.ckpt"):
             old.unlink()
     choose_trainable(model, config.trainable)
     data = with_frozen_features(model, data, config.trainable, target_device)
-    task = FitModule(model, Shared(data, scale, config, progress=progress, stop=stop))
+    shared = Shared(data, scale, config, progress=progress, stop=stop)
+    task = FitModule(model, shared, use_all=not processes.finds_unused)
     best = ModelCheckpoint(dirpath=folder, filename="best", monitor="val_error", enable_version_counter=False)
     # After every epoch, better or not; listed after ``best``, whose state it holds.
     every = ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False)
     early = EarlyStopping("val_error", patience=config.early_stopping, check_finite=False)
-    n_devices = devices or (torch.cuda.device_count() if target_device.type == "cuda" else 1)
     started = time.perf_counter()
     matmul: Precision = "tf32" if config.precision == "tf32" else "fp32"  # bf16 is Lightning's business
-    with _quiet_lightning(), arithmetic(matmul, target_device):
+    with (
+        _quiet_lightning(),
+        arithmetic(matmul, target_device),
+        surroundings(processes) as environment,
+    ):
         trainer = L.Trainer(
             accelerator={"cuda": "gpu"}.get(target_device.type, target_device.type),
-            devices=n_devices,
-            # A share of a batch may lack what a layer acts on: no bond under 3 Å, so no angle.
-            strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+            devices=_devices(processes, target_device),
+            num_nodes=processes.nodes,
+            strategy=processes.strategy,
+            plugins=[environment],
             precision=_lightning_precision(config, target_device),
             use_distributed_sampler=False,  # batches are dealt out to the processes below
             max_epochs=config.epochs,
@@ -131,14 +152,9 @@ def fit(
         )
         last = folder / "last.ckpt"
         model.train()
-        try:
-            trainer.fit(task, ckpt_path=str(last) if resume and last.is_file() else None, weights_only=True)
-        except SystemExit:  # Lightning ends the program on Ctrl-C; what that means is the caller's business
-            if trainer.interrupted:
-                raise KeyboardInterrupt from None
-            raise
-    if not trainer.is_global_zero:
-        raise SystemExit(0)
+        if first and processes.processes > 1:
+            progress(Note(message=_who_fits(processes)))
+        _run(trainer, task, last if resume and last.is_file() else None)
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     model.load_state_dict(
         {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
@@ -153,6 +169,7 @@ def fit(
         seconds=time.perf_counter() - started,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         total_parameters=sum(p.numel() for p in model.parameters()),
+        processes=processes.processes,
     )
     progress(
         FitEnded(
@@ -167,6 +184,28 @@ def fit(
     return result
 
 
+def _run(trainer: L.Trainer, task: FitModule, checkpoint: Path | None) -> None:
+    """Run the fit from a checkpoint or from the start; return, or raise what ended it, in the first process.
+
+    Raises:
+        SystemExit: in the other processes, once the fit is over.
+        KeyboardInterrupt: Ctrl-C, on which Lightning would end the program.
+    """
+    try:
+        with parting(trainer, lambda: task.agreed):
+            trainer.fit(task, ckpt_path=checkpoint and str(checkpoint), weights_only=True)
+    except SystemExit:
+        if trainer.interrupted and trainer.is_global_zero:
+            raise KeyboardInterrupt from None
+        raise
+    except MomaError:
+        if task.agreed and not trainer.is_global_zero:  # the first process tells of it
+            raise SystemExit(0) from None
+        raise
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
+
+
 def rising_average(decay: float) -> Callable[[Tensor, Tensor, int | Tensor], Tensor]:
     """Return an exponential moving average whose decay rises from 0.1 to ``decay`` with the steps.
 
@@ -178,6 +217,18 @@ def rising_average(decay: float) -> Callable[[Tensor, Tensor, int | Tensor], Ten
         return torch.lerp(current, averaged, present)
 
     return average
+
+
+def _devices(processes: Layout, device: torch.device) -> int | list[int]:
+    """Return Lightning's name of this node's devices; a single GPU can be any."""
+    if processes.processes == 1 and device.type == "cuda":
+        return [int(str(device).partition(":")[2] or torch.cuda.current_device())]
+    return processes.per_node
+
+
+def _who_fits(processes: Layout) -> str:
+    nodes = f" on {processes.nodes} nodes" if processes.nodes > 1 else ""
+    return f"{processes.processes} processes{nodes} share this fit, started by {processes.launcher or 'Lightning'}."
 
 
 def _lightning_precision(config: FitConfig, device: torch.device) -> Literal["32-true", "bf16-mixed"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -58,3 +59,9 @@ class FitReport:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FitReport:
+        """Rebuild a report from :meth:`to_dict`."""
+        curve = data["curve"]
+        return cls(**{**data, "curve": None if curve is None else Curve(**curve)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -39,6 +40,18 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Rebuild a recipe from :meth:`to_dict`.
+
+        Raises:
+            InputError: a setting is unknown.
+        """
+        try:
+            return cls(**{**data, "head": HeadConfig(**data["head"]), "fit": FitConfig(**data["fit"])})
+        except (TypeError, KeyError) as exc:
+            raise InputError(f"This is no recipe of this version of moma-app: {exc}.") from exc
 
     def with_fit(self, **changes: Any) -> Recipe:
         """Return the recipe with some settings of the loop changed; ``None`` changes nothing."""

@@ -30,6 +30,7 @@ from moma_app.training.metrics import (
     regression_errors,
 )
 from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.parallel import Parallel, layout, only_first
 from moma_app.training.probe import probe
 from moma_app.training.recipe import Recipe
 from moma_app.training.settings import FitConfig
@@ -78,6 +79,7 @@ def train_on_task(
     folder: Path,
     graph_folder: Path | None = None,
     device: str = "auto",
+    parallel: Parallel | None = None,
     resume: bool = False,
     progress: Listener = silent,
     stop: Callable[[], bool] | None = None,
@@ -93,14 +95,20 @@ def train_on_task(
         folder: for checkpoints.
         graph_folder: cache of graphs, or ``None`` for none.
         device: where to run.
+        parallel: processes that share the fit, see :func:`moma_app.training.loop.fit`; only the
+            first returns.
         resume: continue from the last checkpoint in ``folder``.
         progress: listener.
         stop: asked after every batch.
 
     Raises:
-        InputError: no row is left to train or validate on.
+        InputError: no row is left to train or validate on, or the processes cannot be had.
         TrainingDivergedError, CancelledError: as :func:`moma_app.training.loop.fit`.
     """
+    target_device = pick_device(device)
+    processes = layout(parallel, target_device)
+    target_device = processes.device(target_device)
+    progress = only_first(progress)
     used, parts = select_rows(data, split, recipe.max_atoms)
     train, val, test = parts
     left_out = len(split.train) + len(split.val) - len(train) - len(val)
@@ -122,7 +130,6 @@ def train_on_task(
     model = PropertyModel(network, head, layers, pooling_of(data))
     scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[train]))
 
-    target_device = pick_device(device)
     if advice := backbone.advice(target_device):
         progress(Note(message=advice))
     model.to(target_device).eval()
@@ -136,6 +143,7 @@ def train_on_task(
         config,
         folder,
         device=device,
+        parallel=parallel,
         resume=resume,
         progress=progress,
         stop=stop,

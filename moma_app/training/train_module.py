@@ -15,9 +15,10 @@ from moma_app.backbones.registry import get_backbone
 from moma_app.hub.card import Card, Data, EpochRecord, Hardware, HeadInfo, Metrics, Target
 from moma_app.hub.module import HEAD, PREFIX, Module
 from moma_app.progress import Listener, silent
-from moma_app.runtime import describe_hardware, pick_device, seed_everything
+from moma_app.runtime import pick_device, seed_everything
 from moma_app.training.memory import peak_memory
 from moma_app.training.metrics import RegressionErrors
+from moma_app.training.parallel import Parallel, hardware_of
 from moma_app.training.recipe import Recipe
 from moma_app.training.supervised import Outcome, train_on_task
 
@@ -38,6 +39,7 @@ def train_module(
     checkpoints: Path,
     graph_folder: Path | None = None,
     device: str = "auto",
+    parallel: Parallel | None = None,
     resume: bool = False,
     progress: Listener = silent,
     stop: Callable[[], bool] | None = None,
@@ -54,12 +56,18 @@ def train_module(
         checkpoints: folder under which this fit's checkpoints lie, keyed by its inputs.
         graph_folder: cache of graphs.
         device: where to run.
+        parallel: processes that share the fit, see :func:`moma_app.training.loop.fit`; only the
+            first returns.
         resume: continue an interrupted training of the same module.
         progress: listener.
         stop: asked after every batch.
 
     Returns:
         A module in memory; ``Hub.add`` publishes it.
+
+    Raises:
+        InputError: no row is left to train or validate on, or the processes cannot be had.
+        TrainingDivergedError, CancelledError: as :func:`moma_app.training.loop.fit`.
     """
     backbone = get_backbone(backbone_name)
     recipe = recipe.with_fit(trainable=kind)
@@ -82,6 +90,7 @@ def train_module(
             folder=folder,
             graph_folder=graph_folder,
             device=device,
+            parallel=parallel,
             resume=resume,
             progress=progress,
             stop=stop,
@@ -114,7 +123,7 @@ def train_module(
         ),
         seed=recipe.fit.seed,
         hardware=Hardware(
-            device=describe_hardware(target_device),
+            device=hardware_of(outcome.result.processes, target_device),
             seconds=round(outcome.result.seconds, 1),
             peak_memory_mb=None if peak.megabytes is None else round(peak.megabytes, 1),
             trainable_parameters=outcome.result.trainable_parameters,

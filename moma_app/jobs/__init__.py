@@ -1,0 +1,1 @@
+"""Where work runs, and its memory: Dask for the one, MLflow for the other."""

@@ -1,0 +1,246 @@
+"""Runs on Dask: a running cluster that was named, or local workers."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moma_app.config import Settings
+from moma_app.errors import InputError, MomaError
+from moma_app.jobs.blobs import Blob
+from moma_app.jobs.events import Numbered
+from moma_app.jobs.order import Order
+from moma_app.jobs.service import Service, ensure_service, find_service
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_LIMIT = 15.0
+"""Seconds to reach a scheduler."""
+
+
+class Cluster:
+    """A connection to a Dask scheduler, made on first use and made anew when the scheduler has ended.
+
+    Args:
+        settings: say where the scheduler is; without one, local workers are started.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """Dask's client.
+
+        Raises:
+            MomaError: no scheduler answers at the address that the settings name.
+        """
+        if self._client is not None and self._client.status in ("running", "connecting"):
+            return self._client
+        self.close()
+        self._client = self._connect()
+        return self._client
+
+    @property
+    def address(self) -> str:
+        """Of the scheduler."""
+        return str(self.client.scheduler.address)
+
+    def connected_to(self, address: str) -> bool:
+        """Return whether a connection to this scheduler is open."""
+        client = self._client
+        return client is not None and client.status == "running" and client.scheduler.address == address
+
+    def close(self) -> None:
+        """End the connection; runs go on."""
+        if self._client is not None:
+            self._client.close(timeout=5)
+            self._client = None
+
+    def start(self, order: Order, key: str) -> None:
+        """Send an order to the workers; it is done even if this process ends.
+
+        Raises:
+            InputError: no worker offers what the order needs.
+        """
+        from distributed import fire_and_forget
+
+        needs = order.spec.needs.to_dask()
+        self._check(needs)
+        blobs = list(order.spec.files.values())
+        contents = self._carry(blobs)
+        future = self.client.submit(
+            run_order,
+            order.to_dict(),
+            [blob.sha256 for blob in blobs] if contents else [],
+            *contents,
+            key=key,
+            resources=needs or None,
+            priority=order.spec.priority,
+            pure=False,
+            retries=0,  # lost workers are Dask's business; an error of ours would only come again
+        )
+        fire_and_forget(future)
+
+    def drop(self, key: str) -> None:
+        """Take an order back that has not begun, or forget one that has."""
+        from distributed import Future
+
+        Future(key, self.client).cancel(force=True)
+
+    def state(self, key: str) -> str | None:
+        """Return Dask's state of an order: ``no-worker``, ``queued``, ``processing``, …; ``None`` if unknown."""
+        state: str | None = self.client.run_on_scheduler(_state_of, key=key)
+        return state
+
+    def restart_worker(self, address: str) -> None:
+        """Kill a worker's process; its nanny starts another one.
+
+        Raises:
+            MomaError: it has no nanny, or does not come back.
+        """
+        try:
+            self.client.restart_workers([address], timeout=30)
+        except (ValueError, TimeoutError, OSError) as exc:
+            raise MomaError(f"The worker {address} could not be restarted: {exc}.") from exc
+
+    def listen(self, run_id: str) -> queue.SimpleQueue[Numbered]:
+        """Return a queue of a run's events, from its first one on, in order."""
+        arrived: queue.SimpleQueue[Numbered] = queue.SimpleQueue()
+        forwarder = _InOrder(arrived)
+        topic = topic_of(run_id)
+        self.client.subscribe_topic(topic, forwarder)
+        for entry in self.client.get_events(topic):
+            forwarder(entry)
+        return arrived
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """Return what the scheduler knows of its workers, by address."""
+        found: dict[str, dict[str, Any]] = self.client.scheduler_info(n_workers=-1)["workers"]
+        return found
+
+    def _connect(self) -> Client:
+        address, security = self._where()
+        from distributed import Client
+
+        try:
+            return Client(
+                address, security=security, timeout=CONNECT_LIMIT, set_as_default=False, name="moma"
+            )
+        except (OSError, TimeoutError, ValueError) as exc:
+            raise MomaError(
+                f"No Dask scheduler answers at {address} ({type(exc).__name__}): start it, correct --scheduler, or "
+                "leave it out for local workers."
+            ) from exc
+
+    def _where(self) -> tuple[str, Any]:
+        named = self.settings.scheduler
+        if named is None:
+            started = ensure_service(self.settings, idle=_is_idle)
+            return started.address, started.security()
+        service = find_service(self.settings)
+        if service is not None and service.address == named:
+            return named, service.security()
+        return scheduler_address(named), None
+
+    def _check(self, needs: Mapping[str, float]) -> None:
+        """Refuse what would wait for ever; workers that are still to come offer nothing yet."""
+        offers = [worker.get("resources", {}) for worker in self.workers().values()]
+        for name, amount in needs.items():
+            if offers and not any(offer.get(name, 0) >= amount for offer in offers):
+                most = max(offer.get(name, 0) for offer in offers)
+                raise InputError(
+                    f"No worker of {self.address} offers {name}={amount:g} (the most is {most:g}): start workers with "
+                    f'`dask worker … --resources "{name}={amount:g}"`.'
+                )
+
+    def _carry(self, blobs: list[Blob]) -> list[Any]:
+        """Return futures of the files' content if a worker does not see them; equal content is sent once."""
+        if not blobs:
+            return []
+        seen = self.client.run(_sees_all, [(blob.path, blob.size) for blob in blobs])
+        if all(seen.values()):
+            return []
+        return [self.client.scatter(Path(blob.path).read_bytes(), hash=True) for blob in blobs]
+
+
+class _InOrder:
+    """Passes events on in their order, each once: history and news may overlap."""
+
+    def __init__(self, out: queue.SimpleQueue[Numbered]) -> None:
+        self._out = out
+        self._next = 0
+        self._waiting: dict[int, Numbered] = {}
+
+    def __call__(self, entry: Any) -> None:
+        _, data = entry
+        event = Numbered.from_dict(data)
+        if event.number < self._next:
+            return
+        self._waiting[event.number] = event
+        while self._next in self._waiting:
+            self._out.put(self._waiting.pop(self._next))
+            self._next += 1
+
+
+def scheduler_address(named: str) -> str:
+    """Return the address that a setting names: itself, or what a Dask scheduler file says.
+
+    Raises:
+        InputError: it is neither an address nor such a file.
+    """
+    import json
+
+    if "://" in named:
+        return named
+    try:
+        return str(json.loads(Path(named).expanduser().read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise InputError(
+            f"{named} is neither an address such as tcp://host:8786 nor a Dask scheduler file."
+        ) from exc
+
+
+def topic_of(run_id: str) -> str:
+    """Return the Dask topic of a run's events."""
+    return f"moma-{run_id}"
+
+
+def run_order(order: dict[str, Any], hashes: list[str], *contents: bytes) -> str:
+    """Do an order on a worker; Dask calls this. Returns the run's last state."""
+    from distributed import get_worker
+
+    from moma_app.jobs.execute import execute
+
+    worker = get_worker()
+    topic = topic_of(order["run_id"])
+    outcome = execute(
+        Order.from_dict(order),
+        worker=worker.address,
+        send=lambda entry: worker.log_event(topic, entry),
+        carried=dict(zip(hashes, contents, strict=True)),
+    )
+    return outcome.state
+
+
+def _sees_all(files: list[tuple[str, int]]) -> bool:
+    return all(Path(path).is_file() and Path(path).stat().st_size == size for path, size in files)
+
+
+def _state_of(key: str, dask_scheduler: Any) -> str | None:
+    task = dask_scheduler.tasks.get(key)
+    return None if task is None else str(task.state)
+
+
+def _is_idle(service: Service) -> bool:
+    from distributed import Client
+
+    try:
+        with Client(service.address, security=service.security(), timeout=5, set_as_default=False) as client:
+            return not any(client.processing().values())
+    except (OSError, TimeoutError):
+        return True

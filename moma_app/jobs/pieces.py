@@ -1,0 +1,74 @@
+"""Pieces of one run on all workers of its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from moma_app.jobs.order import Order, surroundings
+
+
+def workers_of_this_run() -> int:
+    """Return how many workers the present run's cluster has; 1 if it runs inline."""
+    from distributed import get_worker
+
+    try:
+        client = get_worker()._get_client()  # noqa: SLF001 - get_client() would make it the default one
+    except ValueError:
+        return 1
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def spread(
+    order: Order | None, piece: Callable[[Any], Any], arguments: Sequence[Any]
+) -> Iterator[tuple[int, Any]]:
+    """Do pieces on all workers, and yield number and result of each as it comes.
+
+    Without an order, or outside of a worker, they are done here, in their order. While the workers
+    are busy with pieces, this run's own worker takes part. A piece whose worker is lost is done again.
+    """
+    if order is None or workers_of_this_run() == 1:
+        for number, value in enumerate(arguments):
+            yield number, piece(value)
+        return
+    from distributed import as_completed, worker_client
+
+    with worker_client() as client:
+        contents = []
+        if order.spec.files and not order.sees_submitter():
+            with surroundings(order, {}) as folder:
+                paths = [
+                    Path(blob.path) if folder is None else folder / place
+                    for place, blob in order.spec.files.items()
+                ]
+                contents = [client.scatter(path.read_bytes(), hash=True) for path in paths]
+        futures = [
+            client.submit(
+                do_piece,
+                order.to_dict(),
+                piece,
+                value,
+                *contents,
+                key=f"moma-piece-{order.run_id}-{piece.__name__}-{number}",
+                resources=order.spec.needs.to_dask() or None,
+                priority=order.spec.priority + 1,  # what has begun is finished first
+                pure=False,
+            )
+            for number, value in enumerate(arguments)
+        ]
+        numbers = {future.key: number for number, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures):
+                yield numbers[future.key], future.result()
+                future.release()
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+
+
+def do_piece(order: dict[str, Any], piece: Callable[[Any], Any], value: Any, *contents: bytes) -> Any:
+    """Do one piece on a worker; Dask calls this."""
+    parsed = Order.from_dict(order)
+    hashes = [blob.sha256 for blob in parsed.spec.files.values()]
+    with surroundings(parsed, dict(zip(hashes, contents, strict=False))):
+        return piece(value)

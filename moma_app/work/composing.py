@@ -1,0 +1,129 @@
+"""A composition as arguments that travel: which hub, which modules, K and T."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from moma_app.errors import DamagedFileError, InputError
+from moma_app.hub.hub import BUILTIN, Hub
+from moma_app.jobs.blobs import Blob
+from moma_app.jobs.context import Context
+
+if TYPE_CHECKING:
+    from moma_app.amc.compose import Composition
+    from moma_app.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class AMC:
+    """What decides a composition besides the task.
+
+    Attributes:
+        hub: a hub's folder, ``builtin``, or ``None`` for the user's and the built-in one.
+        modules: names of the modules to consider, all of ``kind`` by default.
+        kind: full modules or adapters.
+        backbone: modules of this backbone.
+        k, temperature: of the kNN estimate (Eq. 1).
+    """
+
+    hub: str | None = None
+    modules: list[str] | None = None
+    kind: Literal["full", "adapter"] = "full"
+    backbone: str | None = None
+    k: int = 5
+    temperature: float = 0.2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AMC:
+        """Rebuild from :meth:`to_dict`.
+
+        Raises:
+            InputError: a setting is unknown.
+        """
+        try:
+            return cls(**data)
+        except TypeError as exc:
+            raise InputError(f"These are no settings of a composition: {exc}.") from exc
+
+    def settled(self) -> AMC:
+        """Return the same with an absolute hub and all names: a module that is added later does not count."""
+        hub = Hub.open(self.hub)
+        where = (
+            self.hub if self.hub in (None, "builtin") else str(Path(str(self.hub)).expanduser().absolute())
+        )
+        names = self.modules if self.modules is not None else [n for n in hub if self._fits(hub, n)]
+        return AMC(where, names, self.kind, self.backbone, self.k, self.temperature)
+
+    def _fits(self, hub: Hub, name: str) -> bool:
+        try:
+            card = hub[name].card
+        except DamagedFileError:
+            return True  # the composition will say that it is left out, and why
+        return card.kind == self.kind and self.backbone in (None, card.backbone)
+
+    def files(self) -> dict[str, Blob]:
+        """Return the files of the modules that do not come with the package, by their place in a data folder."""
+        hub = Hub.open(self.hub)
+        found: dict[str, Blob] = {}
+        for name in self.modules if self.modules is not None else hub:
+            try:
+                module = hub[name]
+            except DamagedFileError:
+                continue
+            path = module.path
+            if path is None or path.parent == BUILTIN or not path.is_file():
+                continue
+            found[f"hub/{path.name}"] = Blob(str(path.absolute()), module.card.sha256, path.stat().st_size)
+            found[f"hub/{name}.json"] = Blob.of(path.parent / f"{name}.json")
+        return found
+
+
+def open_hub(context: Context, where: str | None) -> Hub:
+    """Open a hub by its address; one that was carried to this worker lies with the run."""
+    if context.carried is not None and where not in (None, "builtin"):
+        return Hub(context.carried / "hub")
+    return Hub.open(where)
+
+
+def compose_for(
+    context: Context, task: Task, amc: AMC, split: int, *, shots: int | None, seed: int, device: str
+) -> Composition:
+    """Compose a module for a task and keep the result, and what it depends on, with the run."""
+    from moma_app.amc.compose import compose
+    from moma_app.config import get_settings
+    from moma_app.files import atomic_write_text
+    from moma_app.work.encoding import SpreadEncoder
+
+    composition = compose(
+        task,
+        open_hub(context, amc.hub),
+        split,
+        shots=shots,
+        seed=seed,
+        k=amc.k,
+        temperature=amc.temperature,
+        modules=amc.modules,
+        kind=amc.kind,
+        backbone_name=amc.backbone,
+        graph_folder=get_settings().graph_folder,
+        device=device,
+        encoder=SpreadEncoder(context, amc.hub, device),
+        progress=context.progress,
+    )
+    result = composition.result
+    used = "\n".join(sorted(f"{score.module} {score.sha256}" for score in result.modules))
+    context.facts(
+        hub_hash=hashlib.sha256(used.encode()).hexdigest(),
+        backbone=result.backbone,
+        fingerprint=result.fingerprint,
+    )
+    atomic_write_text(context.artefacts / "composition.json", result.to_json())
+    return composition
