@@ -10,7 +10,15 @@ from moma_app.bench.sizes import Sizes
 from moma_app.errors import UnknownNameError
 
 GROWTH = "growth"
-"""Name of the growth curves, which are no comparison but are asked for in the same place."""
+SCALING = "scaling"
+SCHEDULER = "scheduler"
+EXTRAS = {
+    GROWTH: "time against rows, modules and atoms per cell; --figure draws it",
+    SCALING: "what a large hub takes, by a model with coefficients measured here; "
+    "--modules, --rows, --workers, --gpu-factor, --price",
+    SCHEDULER: "as many tiny futures as a large hub has, through a Dask scheduler; --modules, --rows, --workers",
+}
+"""What is no comparison, but is asked for by name in the same place."""
 
 
 @dataclass(frozen=True)
@@ -202,15 +210,15 @@ CASES: tuple[Case, ...] = (
 
 
 def choose(names: Sequence[str]) -> list[Case]:
-    """Return the named cases, or those that run unless told otherwise; growth curves are not among them.
+    """Return the named cases, or those that run unless told otherwise; the extras are not among them.
 
     Raises:
         UnknownNameError: there is no such case.
     """
     known = {case.name: case for case in CASES}
     for name in names:
-        if name not in known and name != GROWTH:
-            raise UnknownNameError("benchmark", name, [*known, GROWTH], "See moma bench --list.")
+        if name not in known and name not in EXTRAS:
+            raise UnknownNameError("benchmark", name, [*known, *EXTRAS], "See moma bench --list.")
     if not names:
         return [case for case in CASES if not case.on_request]
-    return [known[name] for name in dict.fromkeys(names) if name != GROWTH]
+    return [known[name] for name in dict.fromkeys(names) if name not in EXTRAS]

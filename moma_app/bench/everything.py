@@ -1,22 +1,43 @@
-"""A whole run: the machine, the chosen cases, the growth curves if asked for."""
+"""A whole run: the machine, the chosen cases, and what was asked for beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from moma_app.bench.cases import Case
+from moma_app.bench.cases import SCALING, SCHEDULER, Case
+from moma_app.bench.coefficients import measure_coefficients, structure_cases
 from moma_app.bench.growth import Point, measure_growth
 from moma_app.bench.inputs import check_data, check_disk
 from moma_app.bench.machine import examine
 from moma_app.bench.result import Report
 from moma_app.bench.run import Conduct, run_case
+from moma_app.bench.scaling import Plan, answer
+from moma_app.bench.simulation import check_packages, check_sizes, simulate
+from moma_app.bench.sizes import Sizes, required
 from moma_app.progress import Listener, Note, silent
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is asked for beside the comparisons.
+
+    Attributes:
+        growth: points of the growth curves.
+        futures: modules, rows and workers of the scheduler's simulation.
+        plans: of large hubs, for the scaling model.
+        task: whose structures the model's coefficients are measured with.
+    """
+
+    growth: Sequence[Point] = ()
+    futures: Sizes | None = None
+    plans: Sequence[Plan] = ()
+    task: str | None = None
 
 
 def measure(
     cases: Sequence[Case],
-    plan: Sequence[Point],
+    extras: Extras,
     conduct: Conduct,
     progress: Listener = silent,
     keep: Callable[[Report], None] | None = None,
@@ -27,11 +48,13 @@ def measure(
 
     Raises:
         DataNotFoundError: a task's data is not on this machine; raised before anything is measured.
-        InputError: the disk is too small for a case's files; likewise.
+        InputError: the disk is too small for a case's files, or there are too many futures; likewise.
+        MissingDependencyError: a package is not installed; likewise.
         MomaError: a worker failed.
     """
-    check_data(cases)
+    check_data([*cases, *(structure_cases(extras.task).values() if extras.plans else ())])
     check_disk(cases)
+    _check_extras(extras)
     machine = examine(conduct.threads)
     conduct = replace(conduct, peak_gflops=machine.peak_gflops)
     left_out = [case.name for case in cases if case.device == "cuda" and machine.cuda is None]
@@ -48,8 +71,30 @@ def measure(
         progress(Note(message=f"{case.name} measured{against}"))
         if keep is not None:
             keep(report)
-    if plan:
-        report = replace(report, growth=tuple(measure_growth(plan, conduct, progress)))
+    for grown in _measure_extras(report, extras, conduct, progress):
+        report = grown
         if keep is not None:
             keep(report)
     return report
+
+
+def _check_extras(extras: Extras) -> None:
+    if extras.futures is not None:
+        check_packages([SCHEDULER])
+        check_sizes(extras.futures)
+    if extras.plans:
+        check_packages([SCALING])
+
+
+def _measure_extras(report: Report, extras: Extras, conduct: Conduct, progress: Listener) -> Iterator[Report]:
+    """Yield the report as it grows."""
+    if extras.growth:
+        report = replace(report, growth=tuple(measure_growth(extras.growth, conduct, progress)))
+        yield report
+    if extras.futures is not None:
+        found = tuple(simulate(extras.futures, progress=progress))
+        report = replace(report, submissions=found, submission_workers=required(extras.futures.workers))
+        yield report
+    if extras.plans:
+        known, sources = measure_coefficients(conduct, progress, task=extras.task)
+        yield replace(report, scaling=answer(known, sources, extras.plans))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from moma_app.bench.cases import Case
+from moma_app.bench.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,40 @@ class GrowthPoint:
 
 
 @dataclass(frozen=True)
+class Submission:
+    """Tiny futures through a real scheduler, submitted in one way.
+
+    Attributes:
+        way: how they were submitted.
+        tasks: pieces of work, each one chunk of one module.
+        futures: that the scheduler saw, reductions included.
+        seconds: from the first call to the last result.
+        sent: seconds until the client had sent everything.
+        first: seconds until the first piece was done.
+        scheduler_cpu: processor seconds of the scheduler.
+        scheduler_mb, scheduler_work_mb: most resident memory of the scheduler in MB, and what the futures added.
+        client_mb, client_work_mb: the same of the client's process.
+    """
+
+    way: str
+    tasks: int
+    futures: int
+    seconds: float
+    sent: float
+    first: float
+    scheduler_cpu: float
+    scheduler_mb: float
+    scheduler_work_mb: float
+    client_mb: float | None
+    client_work_mb: float | None
+
+    @property
+    def each(self) -> float:
+        """Seconds for each piece of work."""
+        return self.seconds / self.tasks
+
+
+@dataclass(frozen=True)
 class Machine:
     """Where it was measured.
 
@@ -153,6 +188,9 @@ class Report:
 
     Attributes:
         left_out: sentences about cases that could not run.
+        submissions: tiny futures through a scheduler.
+        submission_workers: processes that worked for it.
+        scaling: what large hubs take.
     """
 
     machine: Machine
@@ -161,6 +199,9 @@ class Report:
     cases: tuple[CaseResult, ...] = ()
     growth: tuple[GrowthPoint, ...] = ()
     left_out: tuple[str, ...] = ()
+    submissions: tuple[Submission, ...] = ()
+    submission_workers: int = 0
+    scaling: Scaling | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""
@@ -171,4 +212,7 @@ class Report:
             "cases": [result.to_dict() for result in self.cases],
             "growth": [asdict(point) for point in self.growth],
             "left_out": list(self.left_out),
+            "submissions": [asdict(run) | {"each": run.each} for run in self.submissions],
+            "submission_workers": self.submission_workers,
+            "scaling": None if self.scaling is None else self.scaling.to_dict(),
         }

@@ -16,6 +16,7 @@ class Sizes:
         width: numbers in one embedding.
         modules: modules that are compared or merged.
         parameters: of one module.
+        workers: processes that work for a scheduler.
     """
 
     structures: int | None = None
@@ -24,6 +25,7 @@ class Sizes:
     width: int | None = None
     modules: int | None = None
     parameters: int | None = None
+    workers: int | None = None
 
     def overridden(self, wishes: Sizes) -> Sizes:
         """Return these sizes with the wishes in place, for the sizes that have a meaning here."""

@@ -16,8 +16,9 @@ from moma_app.errors import InputError
 
 if TYPE_CHECKING:
     from moma_app.bench.cases import Case
-    from moma_app.bench.growth import Point
+    from moma_app.bench.everything import Extras
     from moma_app.bench.result import Report
+    from moma_app.bench.scaling import Plan
     from moma_app.bench.sizes import Sizes
     from moma_app.bench.table import Table
 
@@ -30,7 +31,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[BENCHMARK]...",
-            help="Which ones, see --list; 'growth' for time against size. By default all that take minutes.",
+            help="Which ones, see --list; 'growth' for time against size, 'scaling' and 'scheduler' for large hubs. "
+            "By default all that take minutes.",
         ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show what can be measured, and stop.")] = False,
@@ -67,35 +69,53 @@ def bench(
     parameters: Annotated[
         float | None, typer.Option("--parameters", min=1, help="Parameters of a module, such as 160e6.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Workers of 'scaling' and 'scheduler'.")
+    ] = None,
+    gpu_factor: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--gpu-factor",
+            min=1,
+            help="Assumed speed of a GPU in units of this CPU, for 'scaling'; may be repeated.",
+        ),
+    ] = None,
+    price: Annotated[float, typer.Option("--price", min=0, help="Of one worker for an hour.")] = 0.0,
+    bandwidth: Annotated[
+        float,
+        typer.Option("--bandwidth", min=0.001, help="Assumed GB/s of the storage that all workers share."),
+    ] = 1.0,
     quiet: options.Quiet = False,
 ) -> None:
     """Compare our engine with the chgnet package and other usual ways: time, memory, and the same numbers."""
-    from moma_app.bench.cases import CASES, GROWTH, choose
+    from moma_app.bench.cases import CASES, EXTRAS, GROWTH, choose
     from moma_app.bench.everything import measure
-    from moma_app.bench.growth import usual_plan
     from moma_app.bench.machine import usable_cores
     from moma_app.bench.run import Conduct
+    from moma_app.bench.scaling import FACTORS, plans_for
     from moma_app.bench.sizes import Sizes
     from moma_app.bench.table import catalogue
     from moma_app.config import get_settings
 
     if list_:
         _show(catalogue(CASES), markdown=markdown)
-        say(f"{GROWTH}: time against rows, modules and atoms per cell; --figure draws it; on request")
+        for name, what in EXTRAS.items():
+            say(f"{name}: {what}; on request")
         return
     wishes = Sizes(
-        structures, batch_size, rows, width, modules, None if parameters is None else int(parameters)
+        structures, batch_size, rows, width, modules, None if parameters is None else int(parameters), workers
     )
     cases = [_wished(case, wishes, task) for case in choose(names or [])]
-    plan: list[Point] = []
-    if GROWTH in (names or []):
-        plan = usual_plan(task) if task else usual_plan()
-    elif figure is not None:
+    plans = plans_for(
+        *(modules, rows, workers), factors=gpu_factor or FACTORS, price=price, bandwidth=1e9 * bandwidth
+    )
+    extras = _extras(names or [], wishes, task, plans)
+    if figure is not None and GROWTH not in (names or []):
         raise InputError(f"A figure shows the growth curves: add '{GROWTH}' to the command.")
     conduct = Conduct(repeats, threads or get_settings().threads or usable_cores(), flush_reference, profile)
     try:
         with progress_bar(quiet=quiet) as progress:
-            report = measure(cases, plan, conduct, progress, keep=_keeper(json))
+            report = measure(cases, extras, conduct, progress, keep=_keeper(json))
     except KeyboardInterrupt:
         err.print("Stopped; the workers have ended.", highlight=False)
         sys.exit(INTERRUPTED)
@@ -108,6 +128,22 @@ def bench(
         print_json(report.to_dict())
         return
     _show_report(report, markdown=markdown)
+
+
+def _extras(names: list[str], wishes: Sizes, task: str | None, plans: list[Plan]) -> Extras:
+    """Return what is asked for beside the comparisons."""
+    from moma_app.bench.cases import GROWTH, SCALING, SCHEDULER
+    from moma_app.bench.everything import Extras
+    from moma_app.bench.growth import usual_plan
+    from moma_app.bench.simulation import USUAL
+
+    growth = usual_plan(task) if task else usual_plan()
+    return Extras(
+        growth=growth if GROWTH in names else (),
+        futures=USUAL.overridden(wishes) if SCHEDULER in names else None,
+        plans=plans if SCALING in names else (),
+        task=task,
+    )
 
 
 def _wished(case: Case, wishes: Sizes, task: str | None) -> Case:
@@ -125,6 +161,7 @@ def _keeper(path: Path | None) -> Callable[[Report], None] | None:
 
 
 def _show_report(report: Report, *, markdown: bool) -> None:
+    from moma_app.bench import scaling_table
     from moma_app.bench import table as tables
 
     if report.cases:
@@ -134,16 +171,17 @@ def _show_report(report: Report, *, markdown: bool) -> None:
     for result in report.cases:
         if result.profile:
             _show(tables.profile(result), markdown=markdown)
+    for content in scaling_table.tables(report):
+        _show(content, markdown=markdown)
     lines = [line for result in report.cases for line in tables.remarks(result)]
     lines += tables.growth_laws(report.growth)
+    lines += scaling_table.lines(report)
     if report.flush_reference:
         lines.append("Denormal numbers are flushed to zero on the package's side too.")
-    times = f"{report.repeats} repeats, in turns; the median counts, and the range is shown."
-    lines += [
-        *report.left_out,
-        *tables.machine_lines(report.machine),
-        times if report.repeats > 1 else "1 repeat.",
-    ]
+    lines += [*report.left_out, *tables.machine_lines(report.machine)]
+    if report.cases or report.growth:
+        times = f"{report.repeats} repeats, in turns; the median counts, and the range is shown."
+        lines.append(times if report.repeats > 1 else "1 repeat.")
     for line in lines:
         say(f"- {line}" if markdown else line)
 
