@@ -27,6 +27,10 @@ class Event:
         """Return a JSON-ready form that names the event's type."""
         return {"event": self.kind, **asdict(self)}
 
+    def describe(self) -> str:
+        """Return the event in words, for a log or a plain terminal."""
+        return self.kind
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Event):
@@ -36,6 +40,10 @@ class Step(Event):
     done: int
     total: int
 
+    def describe(self) -> str:
+        """Return the counter in words."""
+        return f"{self.what}: {self.done:,}/{self.total:,}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Note(Event):
@@ -43,12 +51,20 @@ class Note(Event):
 
     message: str
 
+    def describe(self) -> str:
+        """Return the message."""
+        return self.message
+
 
 @dataclass(frozen=True, kw_only=True)
 class Warned(Event):
     """Something was left out or replaced, and the result depends on it."""
 
     message: str
+
+    def describe(self) -> str:
+        """Return the message."""
+        return self.message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +82,11 @@ class ModuleEncoded(Event):
     proxy_mae_standardised: float
     seconds: float
 
+    def describe(self) -> str:
+        """Return module and error in words."""
+        which = f"module {self.index + 1}/{self.total} {self.module}"
+        return f"{which}: proxy MAE {self.proxy_mae:.4g} ({self.seconds:.1f} s)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsSolved(Event):
@@ -73,6 +94,10 @@ class WeightsSolved(Event):
 
     weights: dict[str, float]
     objective: float
+
+    def describe(self) -> str:
+        """Return the objective in words."""
+        return f"weights solved, objective {self.objective:.4g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +112,11 @@ class EpochEnded(Event):
     seconds: float
     structures_per_second: float
 
+    def describe(self) -> str:
+        """Return number and errors of the epoch in words."""
+        errors = f"train {self.train_error:.4g}, val {self.val_error:.4g}"
+        return f"epoch {self.epoch}/{self.epochs}: {errors} ({self.seconds:.1f} s)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitEnded(Event):
@@ -98,13 +128,28 @@ class FitEnded(Event):
     reason: str
     seconds: float
 
+    def describe(self) -> str:
+        """Return why the fit ended, and its best epoch, in words."""
+        return f"fit ended ({self.reason}); best epoch {self.best_epoch}, val {self.best_val_error:.4g}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunChanged(Event):
-    """A run has come into another state: queued, running, finished, failed, cancelled or interrupted."""
+    """A run has come into another state: queued, running, finished, failed, cancelled or interrupted.
+
+    ``run`` is its id, where the listener may not know it.
+    """
 
     state: str
     message: str = ""
+    run: str = ""
+
+    def describe(self) -> str:
+        """Return the state in words."""
+        if self.state == "queued" and not self.run:
+            return self.message or "waiting for a worker"
+        which = f"run {self.run[:8]}" if self.run else "run"
+        return f"{which} {self.state}" + (f": {self.message}" if self.message else "")
 
 
 Listener = Callable[[Event], None]

@@ -15,6 +15,7 @@ from moma_app.progress import (
     FitEnded,
     ModuleEncoded,
     Note,
+    RunChanged,
     Step,
     Warned,
     WeightsSolved,
@@ -40,7 +41,23 @@ EVENTS = [
         structures_per_second=50.0,
     ),
     FitEnded(epochs=9, best_epoch=4, best_val_error=0.4, reason="no better for 5 epochs", seconds=20.0),
+    RunChanged(state="failed", message="Out of patience.", run="1a2b3c4d5e", fraction=1.0),
 ]
+WORDS = [
+    "graphs built: 3/7",
+    "Å",
+    "Module x is left out.",
+    "module 1/2 x: proxy MAE 0.1 (1.5 s)",
+    "weights solved, objective 0.3",
+    "epoch 1/9: train 0.5, val 0.6 (2.0 s)",
+    "fit ended (no better for 5 epochs); best epoch 4, val 0.4",
+    "run 1a2b3c4d failed: Out of patience.",
+]
+
+
+def test_every_event_has_its_words():
+    assert [event.describe() for event in EVENTS] == WORDS
+    assert RunChanged(state="queued").describe() == "waiting for a worker"
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)

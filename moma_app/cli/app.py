@@ -58,16 +58,27 @@ def _root(
         Path | None,
         typer.Option("--config", metavar="FILE", help="Read this configuration file and no other."),
     ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            metavar="LEVEL",
+            help="Of runs' log files: debug, info, warning or error.",
+        ),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - its callback does it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Modular deep learning for material property prediction."""
-    if not assignments and config_file is None:
+    flags = dict(map(_assignment, assignments or []))
+    if log_level is not None:
+        flags["log_level"] = log_level
+    if not flags and config_file is None:
         return
     from moma_app.config import set_flags
 
-    set_flags(dict(map(_assignment, assignments or [])), config_file)
+    set_flags(flags, config_file)
     context.call_on_close(set_flags)  # another command in the same process begins without them
 
 

@@ -24,7 +24,6 @@ from moma_app.progress import (
     RunChanged,
     Step,
     Warned,
-    WeightsSolved,
 )
 
 WIDE = 200
@@ -142,8 +141,10 @@ class _Bars:
                 )
             case FitEnded():
                 self._close("training")
-            case RunChanged(state="queued"):
-                self._show(WAITING, None, "")
+            case RunChanged(state="queued", run=run) if run:
+                self.bars.console.print(event.describe(), highlight=False)
+            case RunChanged(state="queued", message=message):
+                self._show(WAITING, None, message)
             case RunChanged():
                 self._close(WAITING)
             case Note(message=message):
@@ -172,17 +173,7 @@ def _plain_lines(event: Event) -> None:
     match event:
         case Warned(message=message):
             warn(message)
-        case Note(message=message):
-            line = message
-        case ModuleEncoded(module=module, index=index, total=total, proxy_mae=error, seconds=seconds):
-            line = f"module {index + 1}/{total} {module}: proxy MAE {error:.4g} ({seconds:.1f} s)"
-        case EpochEnded(epoch=epoch, epochs=epochs, train_error=train, val_error=val, seconds=seconds):
-            line = f"epoch {epoch}/{epochs}: train {train:.4g}, val {val:.4g} ({seconds:.1f} s)"
-        case FitEnded(best_epoch=best, best_val_error=error, reason=reason):
-            line = f"fit ended ({reason}); best epoch {best}, val {error:.4g}"
-        case WeightsSolved(objective=objective):
-            line = f"weights solved, objective {objective:.4g}"
+        case Step() | RunChanged(state="running" | "finished" | "failed" | "cancelled" | "interrupted"):
+            return  # too many, or said otherwise
         case _:
-            return
-    if not isinstance(event, Warned):
-        err.print(escape(line), highlight=False, soft_wrap=True)
+            err.print(escape(event.describe()), highlight=False, soft_wrap=True)

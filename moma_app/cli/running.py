@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ def open_jobs(engine: str | None, scheduler: str | None) -> Iterator[Jobs]:
     from moma_app.jobs.jobs import Jobs
 
     chosen = {"engine": engine, "scheduler": scheduler}
+    if started_by_launcher():
+        chosen["engine"] = "inline"  # these processes are the workers
     with override({key: value for key, value in chosen.items() if value is not None}), Jobs() as jobs:
         yield jobs
 
@@ -72,11 +73,16 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
 
 def rank() -> int:
     """Return this process's number if torchrun or Slurm started several; only number 0 keeps a record."""
-    if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & set(os.environ):
-        return 0
-    from moma_app.training.parallel import launched_processes, process_rank
+    from moma_app.training.parallel import process_rank
 
-    return process_rank() if launched_processes() > 1 else 0
+    return process_rank() if started_by_launcher() else 0
+
+
+def started_by_launcher() -> bool:
+    """Return whether torchrun or Slurm started several processes of this command, to share one fit."""
+    from moma_app.training.parallel import launched_processes
+
+    return launched_processes() > 1
 
 
 def processes(devices: int | None, nodes: int, strategy: str, device: str) -> int:
@@ -85,10 +91,10 @@ def processes(devices: int | None, nodes: int, strategy: str, device: str) -> in
     Raises:
         InputError, UnknownNameError: it cannot be had; see :class:`moma_app.training.parallel.Parallel`.
     """
-    from moma_app.training.parallel import Parallel, launched_processes, layout
+    from moma_app.training.parallel import Parallel, layout
 
     wanted = Parallel(devices, nodes, strategy)
-    if launched_processes() > 1 or nodes > 1:
+    if started_by_launcher() or nodes > 1:
         from moma_app.runtime import pick_device
 
         layout(wanted, pick_device(device))

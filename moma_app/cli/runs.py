@@ -124,6 +124,7 @@ def show(
         "state": record.state + (f": {record.message}" if record.message else ""),
         "started": _when(record.created) + (f", {_duration(record.seconds)}" if record.seconds else ""),
         "host": record.host + (f", process {record.process.pid}" if record.process else ""),
+        "code": f"moma-app {record.version}" + (f", commit {record.commit}" if record.commit else ""),
         "attempts": record.attempts if record.attempts > 1 else "",
         "artefacts": ", ".join(artefacts),
         "folder": folder if folder.is_dir() else "",
@@ -131,15 +132,12 @@ def show(
     for key, value in facts.items():
         if value != "":
             say(f"{key:12} {value}")
-    for title, values in (("arguments", record.parameters), ("facts", record.facts)):
+    metrics = {name: number(value) for name, value in record.metrics.items()}
+    for title, values in (("arguments", record.parameters), ("facts", record.facts), ("metrics", metrics)):
         if values:
-            table(title, [("", "left"), ("", "left")], sorted(values.items()))
-    if record.metrics:
-        table(
-            "metrics",
-            [("", "left"), ("", "right")],
-            [(k, number(v)) for k, v in sorted(record.metrics.items())],
-        )
+            say(title)
+            for name, value in sorted(values.items()):
+                say(f"  {name:32} {value}")
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from moma_app.jobs.order import Order
 from moma_app.jobs.service import Service, ensure_service, find_service
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 CONNECT_LIMIT = 15.0
 """Seconds to reach a scheduler."""
@@ -31,6 +32,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client: Client | None = None
+        self._futures: dict[str, Future] = {}  # Dask forgets the error of an order that nobody holds
 
     @property
     def client(self) -> Client:
@@ -58,11 +60,17 @@ class Cluster:
     def close(self) -> None:
         """End the connection; runs go on."""
         if self._client is not None:
+            self._futures.clear()
             self._client.close(timeout=5)
             self._client = None
 
-    def start(self, order: Order, key: str) -> None:
+    def start(self, order: Order, key: str, lost: Callable[[str], None]) -> None:
         """Send an order to the workers; it is done even if this process ends.
+
+        Args:
+            order: what to do.
+            key: Dask's name of it.
+            lost: told, in a thread, if no worker could do it so far as to record its end.
 
         Raises:
             InputError: no worker offers what the order needs.
@@ -85,11 +93,14 @@ class Cluster:
             retries=0,  # lost workers are Dask's business; an error of ours would only come again
         )
         fire_and_forget(future)
+        future.add_done_callback(lambda ended: _tell_if_lost(ended, lost))
+        self._futures[key] = future
 
     def drop(self, key: str) -> None:
         """Take an order back that has not begun, or forget one that has."""
         from distributed import Future
 
+        self._futures.pop(key, None)
         Future(key, self.client).cancel(force=True)
 
     def state(self, key: str) -> str | None:
@@ -177,8 +188,8 @@ class _InOrder:
         self._waiting: dict[int, Numbered] = {}
 
     def __call__(self, entry: Any) -> None:
-        _, data = entry
-        event = Numbered.from_dict(data)
+        _, text = entry
+        event = Numbered.from_dict(json.loads(text))
         if event.number < self._next:
             return
         self._waiting[event.number] = event
@@ -187,14 +198,24 @@ class _InOrder:
             self._next += 1
 
 
+def _tell_if_lost(future: Future, lost: Callable[[str], None]) -> None:
+    if future.status != "error":
+        return
+    from distributed.scheduler import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        lost("Every worker that took it died; it may need more memory than they have.")
+    else:
+        lost(str(error) if isinstance(error, MomaError) else f"Unexpected {type(error).__name__}: {error}.")
+
+
 def scheduler_address(named: str) -> str:
     """Return the address that a setting names: itself, or what a Dask scheduler file says.
 
     Raises:
         InputError: it is neither an address nor such a file.
     """
-    import json
-
     if "://" in named:
         return named
     try:
@@ -221,7 +242,7 @@ def run_order(order: dict[str, Any], hashes: list[str], *contents: bytes) -> str
     outcome = execute(
         Order.from_dict(order),
         worker=worker.address,
-        send=lambda entry: worker.log_event(topic, entry),
+        send=lambda entry: worker.log_event(topic, json.dumps(entry)),  # Dask adds keys to a dictionary
         carried=dict(zip(hashes, contents, strict=True)),
     )
     return outcome.state

@@ -71,7 +71,7 @@ class Jobs:
 
         Args:
             spec: what to do.
-            listener: gets the events of an inline run; for others see :meth:`watch`.
+            listener: is told the id; gets all events of an inline run, for others see :meth:`watch`.
 
         Raises:
             UnknownNameError: there is no such unit.
@@ -79,6 +79,7 @@ class Jobs:
         """
         get_unit(spec.unit)
         run_id = self.store.create(spec)
+        listener(RunChanged(state="queued", run=run_id))
         self._start(run_id, spec, listener, resume=False)
         return run_id
 
@@ -90,10 +91,10 @@ class Jobs:
             listener: gets the events.
             run_id: resume this run instead of starting a new one.
         """
-        if self.engine == "inline":
+        if self.engine_for(spec) == "inline":
             done = self.submit(spec, listener) if run_id is None else self.resume(run_id, listener)
             return self.outcome(done)
-        run_id = self.submit(spec) if run_id is None else self.resume(run_id)
+        run_id = self.submit(spec, listener) if run_id is None else self.resume(run_id)
         return self.wait(run_id, listener)
 
     def wait(self, run_id: str, listener: Listener = silent) -> Outcome:
@@ -127,6 +128,11 @@ class Jobs:
         """Return the specification that does a run again, without its publications."""
         return self.store.spec(run_id).again()
 
+    def engine_for(self, spec: RunSpec) -> Engine:
+        """Return where a run will work. Each local worker has one GPU, so a fit on several starts from here."""
+        several = spec.needs.gpus > 1 and self.settings.scheduler is None
+        return "inline" if several else self.engine
+
     def _start(self, run_id: str, spec: RunSpec, listener: Listener, *, resume: bool) -> None:
         settings = self.settings
         home = settings.home.absolute()
@@ -136,16 +142,20 @@ class Jobs:
         atomic_write_text(order.folder / ORDER, json.dumps(order.to_dict(), indent=1) + "\n")
         if resume:
             Writer(order.folder / EVENTS)(RunChanged(state="queued"))
-        if self.engine == "inline":
+        if self.engine_for(spec) == "inline":
             execute(order, listener=listener)
             return
         key = f"moma-{run_id}-{time.time_ns()}"
         try:
             self.store.tag(run_id, scheduler=self.cluster.address, key=key)
-            self.cluster.start(order, key)
+            self.cluster.start(order, key, lost=lambda message: self._lost(run_id, message))
         except MomaError as exc:
             self.store.change(run_id, "failed", message=str(exc), ended=time.time())
             raise
+
+    def _lost(self, run_id: str, message: str) -> None:
+        if self.store.get(run_id).open:
+            self.store.change(run_id, "failed", message=message, ended=time.time())
 
     # -- watching --------------------------------------------------------------------------------
 

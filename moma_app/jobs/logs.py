@@ -67,7 +67,7 @@ def log_event(event: Event) -> None:
         level = logging.WARNING
     elif isinstance(event, Step):
         level = logging.DEBUG
-    logger.log(level, getattr(event, "message", "") or event.kind, extra={"event": event.to_dict()})
+    logger.log(level, "%s", event.describe(), extra={"event": event.to_dict()})
 
 
 def tail(path: Path, lines: int = 20) -> list[str]:

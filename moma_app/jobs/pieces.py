@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from moma_app.jobs.order import Order, surroundings
+
+BATCH = 1000
+"""Pieces that are handed to the scheduler at once; fewer take it longer, more keep the first one waiting."""
 
 
 def workers_of_this_run() -> int:
@@ -43,20 +47,16 @@ def spread(
                     for place, blob in order.spec.files.items()
                 ]
                 contents = [client.scatter(path.read_bytes(), hash=True) for path in paths]
-        futures = [
-            client.submit(
-                do_piece,
-                order.to_dict(),
-                piece,
-                value,
-                *contents,
-                key=f"moma-piece-{order.run_id}-{piece.__name__}-{number}",
-                resources=order.spec.needs.to_dask() or None,
-                priority=order.spec.priority + 1,  # what has begun is finished first
-                pure=False,
-            )
-            for number, value in enumerate(arguments)
-        ]
+        futures = client.map(
+            partial(do_piece, order.to_dict(), piece),
+            arguments,
+            *([content] * len(arguments) for content in contents),
+            key=[f"moma-piece-{order.run_id}-{number}" for number in range(len(arguments))],
+            resources=order.spec.needs.to_dask() or None,
+            priority=order.spec.priority + 1,  # what has begun is finished first
+            pure=False,
+            batch_size=BATCH,
+        )
         numbers = {future.key: number for number, future in enumerate(futures)}
         try:
             for future in as_completed(futures):

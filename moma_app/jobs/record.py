@@ -47,6 +47,7 @@ class Record:
         key: Dask's name of the order.
         channel: where its events flow, ``file`` or ``dask``.
         cancelling: when somebody asked it to stop.
+        version, commit: of the package that submitted it.
     """
 
     id: str
@@ -72,6 +73,8 @@ class Record:
     key: str = ""
     channel: str = "file"
     cancelling: float | None = None
+    version: str = ""
+    commit: str = ""
 
     @property
     def open(self) -> bool:
@@ -151,6 +154,8 @@ class Record:
             key=ours.get("key", ""),
             channel=ours.get("channel", "file"),
             cancelling=_number(ours.get("cancel")),
+            version=ours.get("version", ""),
+            commit=ours.get("commit", ""),
         )
 
 

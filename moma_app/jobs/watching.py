@@ -23,12 +23,14 @@ def watch(jobs: Jobs, run_id: str) -> Iterator[Numbered]:
     """Yield a run's events from the first one on, in order, until it ends.
 
     They are read from the run's folder, or come through Dask's scheduler if the worker has a disk of
-    its own. The last event is always a ``RunChanged`` with the run's last state, whoever wrote it.
+    its own. While the run waits for a worker that is told too, as number -1, which is not kept. The
+    last event is always a ``RunChanged`` with the run's last state, whoever wrote it.
     """
     reader = Reader(jobs.folder(run_id) / EVENTS)
     distant: queue.SimpleQueue[Numbered] | None = None
     last: Numbered | None = None
     next_look = 0.0
+    waiting: str | None = None
     ended = False
     while True:
         for entry in _arrived(reader, distant):
@@ -40,6 +42,9 @@ def watch(jobs: Jobs, run_id: str) -> Iterator[Numbered]:
         if told_end or time.monotonic() >= next_look:
             record = settle(jobs, jobs.store.get(run_id))
             ended = not record.open
+            if record.state == "queued" and record.message != waiting:
+                waiting = record.message
+                yield Numbered(-1, time.time(), RunChanged(state="queued", message=waiting))
             if record.channel == "dask" and distant is None:
                 cluster = jobs.cluster_of(record)
                 if cluster is not None:

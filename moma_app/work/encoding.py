@@ -1,4 +1,8 @@
-"""Encoding on several workers: one piece is one module on one chunk of a task's structures."""
+"""Encoding on several workers: one piece is a chunk of a task's structures by a few modules.
+
+The modules of a piece share one pass over the chunk's graphs, as they do in one process. Two pieces
+of the same chunk find its graphs in the cache.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
 from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError
-from moma_app.hub.encode import Encoded, encode
+from moma_app.hub.encode import MODULES_AT_ONCE, Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.jobs.context import Context
 from moma_app.jobs.pieces import workers_of_this_run
@@ -27,32 +31,31 @@ from moma_app.runtime import pick_device, prepare
 from moma_app.structures import StructureSet
 from moma_app.tasks import get_task
 
-CHUNK = 2000
-"""Structures of a piece: some ten seconds on a CPU core, against milliseconds to hand it out."""
+CHUNK = 5000
+"""Structures of a piece: minutes on a CPU core, seconds on a GPU, against milliseconds to hand it out."""
 WORTH_SPREADING = 4000
 """Structures times modules from which on more workers are asked."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk:
+class Piece:
     """One piece of an encoding.
 
     Attributes:
         task: name of the task.
-        rows: positions of the structures in the task's data, int64 [n].
+        rows: positions of the structures in the task's data, int32 [n].
         hub: address of the hub.
         carried: whether the modules came with the order; they are then the settings' own hub.
-        module, sha256: the module, and its tensor file.
+        modules: names, and SHA-256 of their tensor files.
         layers, pooling: what makes up an embedding.
         device: where to encode.
     """
 
     task: str
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     hub: str | None
     carried: bool
-    module: str
-    sha256: str
+    modules: tuple[tuple[str, str], ...]
     layers: Layers
     pooling: Pooling
     device: str
@@ -89,67 +92,72 @@ class SpreadEncoder:
         if len(asked.rows) * len(asked.modules) < self.least or workers_of_this_run() == 1:
             yield from encode_here(asked)
             return
+        at_once = MODULES_AT_ONCE.get(asked.device.type, MODULES_AT_ONCE["cpu"])
+        groups = [asked.modules[start : start + at_once] for start in range(0, len(asked.modules), at_once)]
         chunks = [asked.rows[start : start + self.chunk] for start in range(0, len(asked.rows), self.chunk)]
-        plan = [(module, number) for module in range(len(asked.modules)) for number in range(len(chunks))]
+        plan = [(group, number) for group in range(len(groups)) for number in range(len(chunks))]
         pieces = [
-            Chunk(
+            Piece(
                 task=asked.task,
-                rows=chunks[number],
+                rows=chunks[number].astype(np.int32),
                 hub=self.hub,
                 carried=self.context.carried is not None,
-                module=asked.modules[module].name,
-                sha256=asked.modules[module].card.sha256,
+                modules=tuple((module.name, module.card.sha256) for module in groups[group]),
                 layers=asked.layers,
                 pooling=asked.pooling,
                 device=self.device,
             )
-            for module, number in plan
+            for group, number in plan
         ]
-        arrived: list[dict[int, NDArray[np.float32]]] = [{} for _ in asked.modules]
-        seconds = [0.0] * len(asked.modules)
+        arrived: list[dict[int, NDArray[np.float32]]] = [{} for _ in groups]
+        seconds = [0.0] * len(groups)
         for done, (piece, (embeddings, spent)) in enumerate(
-            self.context.spread(encode_chunk, pieces), start=1
+            self.context.spread(encode_piece, pieces), start=1
         ):
-            module, number = plan[piece]
-            arrived[module][number] = embeddings
-            seconds[module] += spent
+            group, number = plan[piece]
+            arrived[group][number] = embeddings
+            seconds[group] += spent
             asked.progress(Step(what="pieces encoded", done=done, total=len(plan), fraction=done / len(plan)))
-            if len(arrived[module]) == len(chunks):
-                whole = np.concatenate([arrived[module].pop(number) for number in range(len(chunks))])
-                yield Encoded(asked.modules[module], torch.from_numpy(whole), seconds[module])
+            if len(arrived[group]) == len(chunks):
+                whole = np.concatenate([arrived[group].pop(i) for i in range(len(chunks))], axis=1)
+                for module, encoded in zip(groups[group], whole, strict=True):
+                    yield Encoded(module, torch.from_numpy(encoded), seconds[group] / len(groups[group]))
 
 
-def encode_chunk(chunk: Chunk) -> tuple[NDArray[np.float32], float]:
-    """Return the embeddings [n, d] of some structures by one module, and the seconds it took.
+def encode_piece(piece: Piece) -> tuple[NDArray[np.float32], float]:
+    """Return embeddings [modules, n, d] of some structures by some modules, and the seconds it took.
 
     Raises:
         DataNotFoundError: this machine lacks the task's data.
-        DamagedFileError: the module here is not the one that was asked for.
+        DamagedFileError: a module here is not the one that was asked for.
     """
     started = time.perf_counter()
     prepare()
     settings = get_settings()
-    own = chunk.carried and chunk.hub not in (None, "builtin")
-    module = Hub.open(settings.hub_folder if own else chunk.hub)[chunk.module]
-    if module.card.sha256 != chunk.sha256:
-        raise DamagedFileError(
-            f"Module {chunk.module} on {platform.node()} (SHA-256 {module.card.sha256[:12]}…) is not the one that the "
-            f"run began with ({chunk.sha256[:12]}…)."
-        )
-    backbone = get_backbone(module.card.backbone)
-    files = get_task(chunk.task).files()
+    own = piece.carried and piece.hub not in (None, "builtin")
+    hub = Hub.open(settings.hub_folder if own else piece.hub)
+    modules = [hub[name] for name, _ in piece.modules]
+    for module, (name, sha256) in zip(modules, piece.modules, strict=True):
+        if module.card.sha256 != sha256:
+            raise DamagedFileError(
+                f"Module {name} on {platform.node()} (SHA-256 {module.card.sha256[:12]}…) is not the one that the run "
+                f"began with ({sha256[:12]}…)."
+            )
+    backbone = get_backbone(modules[0].card.backbone)
+    files = get_task(piece.task).files()
     state = tuple((str(path), path.stat().st_mtime_ns) for path in files.values())
-    structures = _structures(chunk.task, state).take(chunk.rows)
+    structures = _structures(piece.task, state).take(piece.rows)
     graphs = cached_graphs(backbone, structures, settings.graph_folder)
-    embeddings = encode(
-        module,
+    encoded = encode_modules(
+        modules,
         backbone,
         graphs,
-        layers=chunk.layers,
-        pooling=chunk.pooling,
-        device=pick_device(chunk.device),
+        layers=piece.layers,
+        pooling=piece.pooling,
+        device=pick_device(piece.device),
     )
-    return embeddings.numpy(), time.perf_counter() - started
+    embeddings = np.stack([each.embeddings.numpy() for each in encoded])
+    return embeddings, time.perf_counter() - started
 
 
 @lru_cache(maxsize=1)

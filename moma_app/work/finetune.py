@@ -101,11 +101,10 @@ def finetune(
     from moma_app.plots.report import write_report
     from moma_app.tasks import get_task
     from moma_app.training.finetune import finetune as train
-    from moma_app.training.parallel import Parallel
     from moma_app.training.recipe import Recipe
     from moma_app.training.start import Start
     from moma_app.work.composing import compose_for, open_hub
-    from moma_app.work.machine import use_machine
+    from moma_app.work.machine import share_of, use_machine
 
     device = use_machine(device, context)
     source = get_task(task)
@@ -136,7 +135,7 @@ def finetune(
         checkpoints=context.checkpoints,
         graph_folder=get_settings().graph_folder,
         device=device,
-        parallel=Parallel(strategy=strategy),
+        parallel=share_of(strategy),
         resume=context.resuming,
         progress=context.progress,
         stop=context.stop,

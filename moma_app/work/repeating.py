@@ -9,9 +9,9 @@ TIMES = ("structures_per_second", "seconds")
 
 
 def differences(old: Record, new: Record) -> dict[str, tuple[str, str]]:
-    """Return what differs between two runs of equal work: metrics to the last digit, facts, host.
+    """Return what differs between two runs of equal work: metrics to the last digit, facts, host, code.
 
-    Empty if all metrics agree; facts and host are only told together with a metric that differs.
+    Empty if all metrics agree; the others are only told together with a metric that differs.
     """
     metrics = {
         name: (repr(old.metrics.get(name)), repr(new.metrics.get(name)))
@@ -25,5 +25,9 @@ def differences(old: Record, new: Record) -> dict[str, tuple[str, str]]:
         for name in sorted({*old.facts, *new.facts})
         if old.facts.get(name) != new.facts.get(name)
     }
-    hosts = {"host": (old.host, new.host)} if old.host != new.host else {}
-    return {**metrics, **facts, **hosts}
+    others = {
+        name: (str(getattr(old, name)), str(getattr(new, name)))
+        for name in ("host", "version", "commit")
+        if getattr(old, name) != getattr(new, name)
+    }
+    return {**metrics, **facts, **others}

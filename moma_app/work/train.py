@@ -89,10 +89,9 @@ def train_module(
     from moma_app.config import get_settings
     from moma_app.hub.hub import Hub
     from moma_app.tasks import get_task
-    from moma_app.training.parallel import Parallel
     from moma_app.training.recipe import Recipe
     from moma_app.training.train_module import train_module as train
-    from moma_app.work.machine import use_machine
+    from moma_app.work.machine import share_of, use_machine
 
     device = use_machine(device, context)
     source = get_task(task)
@@ -107,7 +106,7 @@ def train_module(
         checkpoints=context.checkpoints,
         graph_folder=get_settings().graph_folder,
         device=device,
-        parallel=Parallel(strategy=strategy),
+        parallel=share_of(strategy),
         resume=context.resuming,
         progress=context.progress,
         stop=context.stop,

@@ -22,7 +22,8 @@ def test_a_run_that_finishes(inline, nap):
     assert outcome.state == "finished"
     assert outcome.result["metrics"] == {"naps": 4, "begun_at": 0}
     states = [event.state for event in heard if isinstance(event, RunChanged)]
-    assert states == ["running", "finished"]
+    assert states == ["queued", "running", "finished"]
+    assert heard[0].run == outcome.run_id, "whoever starts a run is told its id first"
     record = inline.record(outcome.run_id[:8])
     assert record.metrics["naps"] == 4
     assert record.facts == {"begun_at": "0"}
@@ -75,7 +76,7 @@ def test_ctrl_c_leaves_a_cancelled_run_that_can_be_resumed(inline, nap):
 
 def test_only_what_stopped_early_can_be_resumed(inline, nap):
     done = inline.run(nap(1))
-    with pytest.raises(InputError, match="finished.*rerun"):
+    with pytest.raises(InputError, match=r"finished.*rerun"):
         inline.resume(done.run_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from moma_app.errors import InputError
 from moma_app.progress import Note, Step
@@ -38,9 +39,8 @@ def break_(context):
 
 def die(context, *, marker):
     """Take the worker down on the first attempt."""
-    if not os.path.exists(marker):
-        with open(marker, "w") as stream:
-            stream.write("dead")
+    if not Path(marker).exists():
+        Path(marker).write_text("dead")
         os._exit(9)
     return {"metrics": {"survived": 1}}
 
@@ -66,3 +66,41 @@ def where(context):
 
     settings = get_settings()
     return {"home": str(settings.home), "shared": context.shared, "carried": str(context.carried or "")}
+
+
+def spread(context, *, chunk):
+    """Encode a task's structures in chunks on all workers, and compare with this process alone."""
+    import numpy as np
+    import torch
+
+    from moma_app.amc.compose import EncodingTask, encode_here
+    from moma_app.backbones.registry import get_backbone
+    from moma_app.config import get_settings
+    from moma_app.hub import Hub
+    from moma_app.tasks import get_task
+    from moma_app.work.encoding import SpreadEncoder
+
+    told = []
+    data = get_task("elemental_bulk_modulus").load()
+    modules = tuple(Hub.open("builtin").select(kind="full"))
+    asked = EncodingTask(
+        task="elemental_bulk_modulus",
+        modules=modules,
+        backbone=get_backbone("chgnet"),
+        structures=data.structures,
+        rows=np.arange(49),
+        layers="all",
+        pooling="mean",
+        graph_folder=get_settings().graph_folder,
+        device=torch.device("cpu"),
+        on_error=lambda *_: None,
+        progress=told.append,
+    )
+    here = {encoded.module.name: encoded.embeddings for encoded in encode_here(asked)}
+    steps = len(told)
+    there = {
+        e.module.name: e.embeddings
+        for e in SpreadEncoder(context, "builtin", "cpu", chunk=chunk, least=1)(asked)
+    }
+    largest = max(float((here[n] - there[n]).abs().max() / here[n].abs().max()) for n in here)
+    return {"largest_difference": largest, "pieces": len(told) - steps}
