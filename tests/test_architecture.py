@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "plots": set(),
     "jobs": set(),
     "work": {"tasks", "backbones", "hub", "amc", "training", "plots", "jobs"},
-    "bench": {"tasks", "backbones", "hub", "amc", "training"},
+    "bench": {"tasks", "backbones", "hub", "amc", "training", "jobs"},
     "doctor": {"tasks", "backbones", "hub", "jobs"},
     "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench", "doctor", "jobs", "work"},
 }

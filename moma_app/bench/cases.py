@@ -163,6 +163,15 @@ CASES: tuple[Case, ...] = (
         limit=Limit("seconds", 5),
     ),
     Case(
+        name="runs-list",
+        work="`moma runs list` of the newest among many runs, start-up included",
+        against=None,
+        unit="list",
+        sizes=Sizes(rows=10_000),
+        builder="runs_list",
+        limit=Limit("seconds", 1),
+    ),
+    Case(
         name="training-step-gpu",
         work="training step on a GPU",
         against="chgnet package on the same GPU",

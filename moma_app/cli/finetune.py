@@ -87,7 +87,7 @@ def finetune(
             overwrite=output is None or overwrite,
         )
         if detach:
-            running.detach(jobs, spec, json=json)
+            running.detach(jobs, spec, json=json, resume=resume)
             return
         with progress_bar(quiet=quiet) as progress:
             done = running.do(jobs, spec, progress, resume=resume)

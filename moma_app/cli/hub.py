@@ -185,7 +185,7 @@ def train(
             overwrite=overwrite,
         )
         if detach:
-            running.detach(jobs, spec, json=json)
+            running.detach(jobs, spec, json=json, resume=resume)
             return
         with progress_bar(quiet=quiet) as progress:
             done = running.do(jobs, spec, progress, resume=resume)

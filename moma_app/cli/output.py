@@ -41,8 +41,18 @@ def print_json(data: Any) -> None:
 
 
 def json_text(data: Any) -> str:
-    """Return data as JSON; numbers that JSON lacks become null."""
-    return json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n"
+    """Return data as JSON, a list one item a line; numbers that JSON lacks become null."""
+    if isinstance(data, list):
+        rows = ",\n".join(_json(row) for row in data)
+        return f"[\n{rows}\n]\n" if rows else "[]\n"
+    return _json(data, indent=1) + "\n"
+
+
+def _json(data: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(data), indent=indent, ensure_ascii=False)
 
 
 def _finite(data: Any) -> Any:

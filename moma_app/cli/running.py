@@ -109,11 +109,12 @@ def follow(jobs: Jobs, run_id: str, *, quiet: bool) -> dict[str, Any]:
     return result_of(outcome)
 
 
-def detach(jobs: Jobs, spec: RunSpec, *, json: bool) -> None:
-    """Start a run and say its id."""
+def detach(jobs: Jobs, spec: RunSpec, *, json: bool, resume: bool = False) -> None:
+    """Start a run, or go on with the newest one of the same work, and say its id."""
     if jobs.engine == "inline":
         raise typer.BadParameter("--detach needs workers: leave --engine inline out.")
-    run_id = jobs.submit(spec)
+    stopped = _stopped(jobs, spec) if resume else None
+    run_id = jobs.submit(spec) if stopped is None else jobs.resume(stopped)
     if json:
         print_json({"run": run_id, "state": "queued"})
         return

@@ -30,6 +30,8 @@ States = Annotated[
     ),
 ]
 ENDED_EARLY: tuple[State, ...] = ("failed", "cancelled", "interrupted")
+LONGEST = 32
+"""Characters of what a run is doing."""
 MAIN = ("test_mae", "test_accuracy", "val_error", "objective")
 """Metrics worth a column in a list, the first that a run has."""
 
@@ -79,7 +81,7 @@ def list_(
             ("state", "left"),
             ("started", "left"),
             ("time", "right"),
-            ("done", "right"),
+            ("doing", "left"),
             ("metric", "right"),
             ("name", "left"),
         ],
@@ -89,7 +91,7 @@ def list_(
                 r.state,
                 _when(r.created),
                 _duration(r.seconds),
-                "" if r.state != "running" or r.fraction is None else f"{r.fraction:.0%}",
+                _doing(r),
                 _main_metric(r),
                 r.name,
             )
@@ -347,6 +349,13 @@ def _report(records: list[Record], *, json: bool) -> None:
         return
     for record in records:
         say(f"Run {record.id[:SHORT]} is {record.state}{f': {record.message}' if record.message else '.'}")
+
+
+def _doing(record: Record) -> str:
+    if record.state != "running" or record.progress is None:
+        return ""
+    words = record.progress.describe()
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
 
 def _main_metric(record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from moma_app.config import get_settings, override
-from moma_app.errors import CancelledError, MomaError
+from moma_app.errors import (
+    CancelledError,
+    DataNotFoundError,
+    MissingDependencyError,
+    MomaError,
+    UnknownNameError,
+)
 from moma_app.files import atomic_write_text
 from moma_app.jobs.context import CANCELLED, Context
 from moma_app.jobs.events import EVENTS, Writer
@@ -129,7 +136,7 @@ class _Execution:
             host=this.host.partition("/")[0],
             process=vars(this),
             heartbeat=time.time(),
-            started=before.started or time.time(),
+            started=time.time(),
             ended="",
             message="",
             attempts=before.attempts + 1,
@@ -162,7 +169,9 @@ class _Execution:
             return Outcome(run_id, "cancelled", CANCELLED), None
         except MomaError as exc:
             logger.exception("The run failed.")
-            return Outcome(run_id, "failed", str(exc)), None
+            lacks = isinstance(exc, DataNotFoundError | MissingDependencyError | UnknownNameError)
+            where = f" (This is what the worker on {platform.node()} has.)" if lacks and self.worker else ""
+            return Outcome(run_id, "failed", f"{exc}{where}"), None
         except Exception as exc:
             logger.exception("The run failed unexpectedly.")
             return Outcome(run_id, "failed", f"Unexpected {type(exc).__name__}: {_first_line(exc)}."), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from moma_app.jobs.identity import Process
@@ -34,7 +34,8 @@ class Record:
         state: see :mod:`moma_app.jobs.states`; as recorded, not checked.
         message: why it failed, or what it is doing.
         digest: shared by runs that must give the same numbers.
-        created, started, ended: when.
+        created: when it was recorded.
+        started, ended: when its last attempt began and ended.
         host: name of the machine that works or worked on it.
         process: the process.
         heartbeat: its last sign of life.
@@ -83,7 +84,7 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """How long it worked, or has been working."""
+        """How long its last attempt took, or has been going on."""
         if self.started is None:
             return None
         return max(0.0, (self.ended or time.time()) - self.started)
@@ -108,7 +109,8 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""
         return {
-            **asdict(self),
+            **vars(self),
+            "process": None if self.process is None else vars(self.process),
             "progress": None if self.progress is None else self.progress.to_dict(),
             "seconds": self.seconds,
         }

@@ -136,6 +136,23 @@ def test_an_error_is_not_tried_again(local, nap):
     assert local.record(outcome.run_id).attempts == 1
 
 
+def test_a_worker_that_lacks_a_backbone_or_data_says_so_in_a_sentence(local):
+    from moma_app.tasks import get_task
+    from moma_app.training.recipe import load_recipe
+    from moma_app.work.finetune import finetune_spec
+
+    task = get_task("elemental_bulk_modulus")
+    spec = finetune_spec(task, load_recipe("finetune"), start="backbone", backbone="cghnet")
+    outcome = local.run(spec)
+    assert outcome.state == "failed"
+    assert outcome.message.startswith("There is no backbone called 'cghnet': did you mean chgnet")
+    assert "the worker on" in outcome.message
+    missing = finetune_spec(get_task("mp_phonons"), load_recipe("finetune"), start="backbone")
+    outcome = local.run(missing)
+    assert outcome.state == "failed"
+    assert "moma tasks fetch mp_phonons" in outcome.message
+
+
 def test_a_need_that_no_worker_meets_is_an_error_not_a_wait(local, nap):
     local.run(nap(1))
     with pytest.raises(InputError, match=r"No worker .* offers GPU=1"):
