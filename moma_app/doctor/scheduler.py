@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from moma_app.doctor.finding import Finding
+from moma_app.jobs.service import service_folder
 
 if TYPE_CHECKING:
     from moma_app.config import Settings
@@ -29,7 +30,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     if settings.engine == "inline":
         yield Finding(NAME, "ok", "none: work runs in the process that asks for it (engine = inline)")
     elif settings.scheduler is None:
-        yield _local(settings.home / "jobs" / "scheduler.json")
+        yield _local(service_folder(settings) / "scheduler.json")
     else:
         yield _cluster(settings.scheduler)
 

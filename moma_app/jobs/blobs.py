@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moma_app.errors import DamagedFileError, DataNotFoundError
+from moma_app.errors import DamagedFileError, DataNotFoundError, InputError
 from moma_app.files import atomic_path, sha256_of_file
 
 
@@ -24,6 +24,10 @@ class Blob:
     path: str
     sha256: str
     size: int
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise InputError(f"{self.sha256!r} is no SHA-256: 64 hexadecimal digits are expected.")
 
     @classmethod
     def of(cls, path: Path) -> Blob:

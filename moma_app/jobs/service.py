@@ -73,7 +73,7 @@ class Service:
 
 def find_service(settings: Settings) -> Service | None:
     """Return the local workers of this home as noted, dead or alive; ``None`` if none were ever started."""
-    note = _folder(settings) / "service.json"
+    note = service_folder(settings) / "service.json"
     try:
         data = json.loads(note.read_text(encoding="utf-8"))
         processes = tuple(Process(**process) for process in data.pop("processes"))
@@ -93,13 +93,9 @@ def ensure_service(settings: Settings, *, idle: Callable[[Service], bool]) -> Se
     Raises:
         MomaError: they do not start; the message names their log.
     """
-    folder = _folder(settings)
+    folder = service_folder(settings)
     with lock_for(folder / "service.json"):
         service = find_service(settings)
-        if service is not None and service.processes and service.processes[0].host != this_host():
-            if answers(service.address):
-                return service
-            service = None
         if service is not None and service.alive:
             if service.code == _code() or not idle(service):
                 return service
@@ -278,8 +274,9 @@ def _code() -> str:
     return f"{moma_app.__version__} {newest}"
 
 
-def _folder(settings: Settings) -> Path:
-    return settings.home.absolute() / "jobs"
+def service_folder(settings: Settings) -> Path:
+    """Return the folder of this machine's local workers; machines may share the home."""
+    return settings.home.absolute() / "jobs" / socket.gethostname()
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

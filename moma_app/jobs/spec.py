@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from moma_app.errors import InputError
@@ -79,6 +80,12 @@ class RunSpec:
             return cls(**values, needs=needs, files=files)
         except (TypeError, AttributeError) as exc:
             raise InputError(f"This is no specification of a run: {exc}.") from exc
+
+    def __post_init__(self) -> None:
+        for place in self.files:
+            parts = PurePosixPath(place).parts
+            if not parts or place.startswith("/") or ".." in parts:
+                raise InputError(f"A run's file has its place in a data folder, not at {place!r}.")
 
     @property
     def digest(self) -> str:

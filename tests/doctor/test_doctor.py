@@ -26,6 +26,7 @@ from moma_app.doctor import (
 )
 from moma_app.errors import InputError
 from moma_app.hub import Hub
+from moma_app.jobs.service import service_folder
 
 
 @pytest.fixture
@@ -417,7 +418,7 @@ class TestScheduler:
         assert "tcp://host:8786" in found.value
 
     def test_local_workers_that_run_and_those_that_have_ended(self, settings, listening):
-        file = settings().home / "jobs" / "scheduler.json"
+        file = service_folder(settings()) / "scheduler.json"
         file.parent.mkdir(parents=True)
         file.write_text(f'{{"address": "tcp://127.0.0.1:{listening}"}}')
         assert only(scheduler.check(settings())).value == f"local workers at tcp://127.0.0.1:{listening}"

@@ -119,6 +119,13 @@ def test_a_lost_worker_costs_an_attempt_not_the_run(local, tmp_path):
     assert local.record(outcome.run_id).attempts == 2
 
 
+def test_a_run_that_takes_every_worker_down_fails_after_three(local):
+    outcome = local.run(RunSpec("test-die", {"marker": "/nowhere/at all"}))
+    assert outcome.state == "failed"
+    assert "died" in outcome.message
+    assert local.record(outcome.run_id).attempts == 3
+
+
 def test_a_run_goes_on_from_its_checkpoint_when_its_worker_is_killed(local, nap):
     run_id = local.submit(nap(80, pause=0.05))
     process = begun(local, run_id)

@@ -58,6 +58,16 @@ def test_a_record_of_something_else_is_no_specification():
         RunSpec.from_dict({"unit": "u", "surprise": 1})
 
 
+def test_a_record_of_a_stranger_cannot_point_out_of_its_folder():
+    good = Blob("/f", "1" * 64, 1)
+    for place in ("../../.bashrc", "/etc/passwd", "tasks/../../x", ""):
+        with pytest.raises(InputError):
+            RunSpec("u", files={place: good})
+    for sha256 in ("../up", "1" * 63, "G" * 64):
+        with pytest.raises(InputError):
+            Blob("/f", sha256, 1)
+
+
 def test_only_declared_functions_are_units():
     assert {"cell", "compose", "encode", "finetune", "train-module"} <= set(unit_names())
     for evil in ("os:system", "os.system", "moma_app.jobs.store:RunStore"):
