@@ -1,11 +1,23 @@
-"""Names that settings choose from; a file of their own, because it must import nothing heavy."""
+"""Names that settings and results choose from; a file of their own, because it must import nothing heavy."""
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+from typing import Literal, cast
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["fp32", "tf32", "bf16"]
 Kernel = Literal["auto", "native", "torch"]
 Engine = Literal["local", "inline"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Layers = Literal["all", "last"]
+"""Interaction layers whose atom features make up an embedding."""
+
+
+def precision_setting() -> Precision:
+    """Return the arithmetic that the settings ask for on a GPU (``MOMA_PRECISION``)."""
+    try:
+        from moma_app.config import get_settings
+    except ModuleNotFoundError:  # a bare GPU machine has PyTorch, but no pydantic
+        return cast("Precision", os.environ.get("MOMA_PRECISION", "fp32"))
+    return get_settings().precision

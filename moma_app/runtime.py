@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import cast
 
 import numpy as np
 import torch
@@ -33,15 +32,6 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise InputError("PyTorch finds no Apple GPU (MPS): use --device cpu.")
     return torch.device(name)
-
-
-def precision_setting() -> Precision:
-    """Return the arithmetic that the settings ask for on a GPU (``MOMA_PRECISION``)."""
-    try:
-        from moma_app.config import get_settings
-    except ModuleNotFoundError:  # a bare GPU machine has PyTorch, but no pydantic
-        return cast("Precision", os.environ.get("MOMA_PRECISION", "fp32"))
-    return get_settings().precision
 
 
 @contextmanager

@@ -95,6 +95,31 @@ assert len(knn_predictions(torch.randn(20, 4), list(range(20)))) == 20
     assert done.returncode == 0, done.stderr
 
 
+def test_a_face_defines_work_without_loading_what_does_it():
+    """Commands and dashboards stay light: PyTorch lives in the workers."""
+    done = run_python(
+        """
+import sys
+from moma_app.amc.result import AMCResult
+from moma_app.jobs.jobs import Jobs
+from moma_app.tasks import get_task
+from moma_app.training.outcome import FitReport
+from moma_app.training.recipe import load_recipe
+from moma_app.work.compose import compose_spec
+from moma_app.work.finetune import finetune_spec
+from moma_app.work.train import train_spec
+
+task = get_task("elemental_bulk_modulus")
+finetune_spec(task, load_recipe("finetune"))
+compose_spec(task)
+train_spec(task, load_recipe("short-cpu"))
+heavy = {"torch", "lightning", "mlflow", "distributed", "pandas", "pymatgen", "sklearn"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_the_package_is_cheap_and_silent():
     done = run_python(
         "import sys, moma_app, moma_app.tasks, moma_app.hub, moma_app.cli\n"

@@ -19,9 +19,10 @@ from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult, ModuleScore
 from moma_app.amc.select import usable_modules
 from moma_app.amc.weights import optimize_weights
-from moma_app.backbones.base import Backbone, Layers, Network, Pooling
+from moma_app.backbones.base import Backbone, Network, Pooling
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
+from moma_app.choices import Layers
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError, MomaError
 from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub

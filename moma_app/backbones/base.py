@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from moma_app.backbones.building import GraphBuilder, build_in_chunks
 from moma_app.backbones.graphs import Batch, Field, Graph, GraphSet, Schema
 from moma_app.backbones.segments import EdgeIndex, scatter_sum
+from moma_app.choices import Layers
 from moma_app.progress import Listener, silent
 from moma_app.structures import Crystal, StructureSet
 
-Layers = Literal["all", "last"]
 Pooling = Literal["mean", "sum"]
 EMBEDDING = "embedding"
 """Field of a batch that holds crystal embeddings computed beforehand."""

@@ -16,8 +16,9 @@ from torch import Tensor
 from moma_app.backbones.base import Network
 from moma_app.backbones.batching import cost, evaluation_batches, rows_for
 from moma_app.backbones.graphs import Batch, Field, GraphSet, Schema
+from moma_app.choices import precision_setting
 from moma_app.errors import InputError
-from moma_app.runtime import arithmetic, precision_setting, prepare
+from moma_app.runtime import arithmetic, prepare
 
 
 def below_last_layer(

@@ -13,8 +13,9 @@ from torch import Tensor
 from moma_app.backbones.batching import cost, evaluation_batches, rows_for
 from moma_app.backbones.graphs import Batch, GraphSet
 from moma_app.backbones.loader import Loader
+from moma_app.choices import precision_setting
 from moma_app.progress import Listener, Step, silent
-from moma_app.runtime import arithmetic, precision_setting, prepare
+from moma_app.runtime import arithmetic, prepare
 
 
 def apply_in_batches(

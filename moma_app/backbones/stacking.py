@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from moma_app.backbones.base import Layers, Network, Pooling, crystal_embedding, join_layers, pool
+from moma_app.backbones.base import Network, Pooling, crystal_embedding, join_layers, pool
 from moma_app.backbones.graphs import Batch
+from moma_app.choices import Layers
 
 
 def embed_with_all(

@@ -44,6 +44,8 @@ def compose(
     device: options.Device = None,
     engine: options.Engine = None,
     scheduler: options.Scheduler = None,
+    priority: options.Priority = 0,
+    memory: options.Memory = None,
     detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -71,6 +73,7 @@ def compose(
             output=output,
             overwrite=overwrite,
         )
+        spec = running.ranked(spec, priority, memory)
         if detach:
             running.detach(jobs, spec, json=json)
             return

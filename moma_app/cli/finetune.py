@@ -49,6 +49,8 @@ def finetune(
     strategy: options.Strategy = "auto",
     engine: options.Engine = None,
     scheduler: options.Scheduler = None,
+    priority: options.Priority = 0,
+    memory: options.Memory = None,
     detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -86,6 +88,7 @@ def finetune(
             output=folder,
             overwrite=output is None or overwrite,
         )
+        spec = running.ranked(spec, priority, memory)
         if detach:
             running.detach(jobs, spec, json=json, resume=resume)
             return

@@ -147,6 +147,8 @@ def train(
     strategy: options.Strategy = "auto",
     engine: options.Engine = None,
     scheduler: options.Scheduler = None,
+    priority: options.Priority = 0,
+    memory: options.Memory = None,
     detach: options.Detach = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -155,9 +157,9 @@ def train(
     import dataclasses
 
     from moma_app.hub import Card, Hub
+    from moma_app.hub.card import module_name
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
-    from moma_app.training.train_module import module_name
     from moma_app.work.train import train_spec
 
     chosen = load_recipe(recipe).with_fit(seed=seed, epochs=epochs)
@@ -184,6 +186,7 @@ def train(
             hub=destination,
             overwrite=overwrite,
         )
+        spec = running.ranked(spec, priority, memory)
         if detach:
             running.detach(jobs, spec, json=json, resume=resume)
             return

@@ -41,6 +41,11 @@ Scheduler = Annotated[
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Start the run and return; see moma runs.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the same work where it stopped.")]
+Priority = Annotated[int, typer.Option("--priority", help="Runs with a higher number start first.")]
+Memory = Annotated[
+    float | None,
+    typer.Option("--memory", min=0, help="GiB that the worker must offer, see docs/cluster.md."),
+]
 Devices = Annotated[
     int | None, typer.Option("--devices", min=1, help="Processes that share the fit, one for each GPU.")
 ]

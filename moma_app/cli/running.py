@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,12 @@ def open_jobs(engine: str | None, scheduler: str | None) -> Iterator[Jobs]:
         chosen["engine"] = "inline"  # these processes are the workers
     with override({key: value for key, value in chosen.items() if value is not None}), Jobs() as jobs:
         yield jobs
+
+
+def ranked(spec: RunSpec, priority: int, memory: float | None) -> RunSpec:
+    """Return a run with its place in the queue and the memory it asks for."""
+    needs = spec.needs if memory is None else dataclasses.replace(spec.needs, memory_gb=memory)
+    return dataclasses.replace(spec, priority=priority, needs=needs)
 
 
 def do(

@@ -161,3 +161,8 @@ def parse_card(text: str, where: str) -> Card:
         first = exc.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise DamagedFileError(f"The card {where} cannot be read: {field}: {first['msg']}.") from exc
+
+
+def module_name(task: str, kind: str) -> str:
+    """Return the usual name of a task's module."""
+    return task if kind == "full" else f"{task}-{kind}"

@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
-from torch import Tensor
-
-from moma_app.backbones.adapters import attach_adapters
-from moma_app.backbones.base import Backbone, Network
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
-from moma_app.hub.reader import FileReader, MemoryReader, TensorReader
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a face lists modules without loading PyTorch
+    from torch import Tensor
+
+    from moma_app.backbones.base import Backbone, Network
     from moma_app.hub.card import Card
+    from moma_app.hub.reader import TensorReader
 
 HEAD = "head."
 HASH_GLOB = "[0-9a-f]" * 12
@@ -72,6 +70,8 @@ class Module:
         Raises:
             DamagedFileError: the file is missing, cut short or no safetensors file.
         """
+        from moma_app.hub.reader import FileReader, MemoryReader
+
         return MemoryReader(self.memory) if self.path is None else FileReader(self.path)
 
     @property
@@ -129,7 +129,7 @@ class Module:
                 f"Module {self.name!r}: the content of {self.path} does not agree with the SHA-256 of its card: "
                 "fetch or train it again."
             )
-        FileReader(self.path)  # what has the right hash can still be no safetensors file
+        self.reader()  # what has the right hash can still be no safetensors file
 
     def save(self, folder: Path, *, overwrite: bool = True) -> Module:
         """Publish the module in a folder and return the stored one.
@@ -142,6 +142,10 @@ class Module:
             DamagedFileError: this module's own file does not agree with its card, or its card
                 could not be read again once written (a number in it is not finite).
         """
+        from safetensors.torch import save_file
+
+        from moma_app.hub.card import parse_card
+
         self.verify()
         tensors = {name: tensor.contiguous() for name, tensor in self.iter_tensors()}
         card_path = folder / f"{self.name}.json"
@@ -158,8 +162,6 @@ class Module:
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
             )
             text = card.model_dump_json(indent=1) + "\n"
-            from moma_app.hub.card import parse_card
-
             parse_card(text, str(card_path))
             publish(temporary, target)
             atomic_write_text(card_path, text)
@@ -175,6 +177,8 @@ def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -
     Raises:
         RuntimeError: tensors are missing, superfluous or of another shape.
     """
+    from moma_app.backbones.adapters import attach_adapters
+
     network = backbone.pretrained()
     state = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from moma_app.backbones.base import Layers
 from moma_app.backbones.registry import get_backbone
+from moma_app.choices import Layers
 from moma_app.tasks.splits import few_shot
 from moma_app.training.outcome import FitReport
 from moma_app.training.predictor import PredictorInfo

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from moma_app.backbones.base import Layers, Network, Pooling, crystal_embedding
+from moma_app.backbones.base import Network, Pooling, crystal_embedding
 from moma_app.backbones.graphs import Batch
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """Shape of a head.
-
-    Attributes:
-        hidden: width of the hidden layers.
-        depth: number of hidden layers.
-        dropout: share of hidden values that are dropped in training.
-        outputs: 1 for a property, the number of classes for a classification.
-    """
-
-    hidden: int = 128
-    depth: int = 1
-    dropout: float = 0.0
-    outputs: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready form."""
-        return asdict(self)
+from moma_app.choices import Layers
+from moma_app.training.settings import HeadConfig
 
 
 class Head(nn.Module):

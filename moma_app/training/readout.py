@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.training.model import Head, HeadConfig, TargetScale
+from moma_app.training.model import Head, TargetScale
 from moma_app.training.robust_gp import GaussianProcess, Noise, fit_gaussian_process
+from moma_app.training.settings import HeadConfig
 
 Floats = NDArray[np.float64]
 NORMAL_90 = 1.6448536269514722

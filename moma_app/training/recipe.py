@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from moma_app.backbones.base import Layers
+from moma_app.choices import Layers
 from moma_app.errors import InputError, UnknownNameError
-from moma_app.training.model import HeadConfig
-from moma_app.training.settings import FitConfig
+from moma_app.training.settings import FitConfig, HeadConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from moma_app.choices import Precision
-from moma_app.runtime import precision_setting
+from moma_app.choices import Precision, precision_setting
 
 Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
@@ -59,6 +58,27 @@ class FitConfig:
     loss: Loss = "mae"
     precision: Precision = field(default_factory=precision_setting)
     seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Shape of a head.
+
+    Attributes:
+        hidden: width of the hidden layers.
+        depth: number of hidden layers.
+        dropout: share of hidden values that are dropped in training.
+        outputs: 1 for a property, the number of classes for a classification.
+    """
+
+    hidden: int = 128
+    depth: int = 1
+    dropout: float = 0.0
+    outputs: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from moma_app.backbones.base import Backbone, Layers, Network
+from moma_app.backbones.base import Backbone, Network
+from moma_app.choices import Layers
 from moma_app.hub.module import Module, network_from
 
 if TYPE_CHECKING:

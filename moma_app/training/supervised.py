@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moma_app.backbones.base import Backbone, Layers, Network, Pooling
+from moma_app.backbones.base import Backbone, Network, Pooling
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.inference import apply_in_batches
+from moma_app.choices import Layers
 from moma_app.errors import InputError
 from moma_app.progress import Listener, Note, silent
 from moma_app.runtime import pick_device
@@ -29,11 +30,11 @@ from moma_app.training.metrics import (
     classification_errors,
     regression_errors,
 )
-from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.model import Head, PropertyModel, TargetScale
 from moma_app.training.parallel import Parallel, layout, only_first
 from moma_app.training.probe import probe
 from moma_app.training.recipe import Recipe
-from moma_app.training.settings import FitConfig
+from moma_app.training.settings import FitConfig, HeadConfig
 
 if TYPE_CHECKING:
     from moma_app.tasks.data import TaskData

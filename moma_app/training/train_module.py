@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from moma_app import __version__
 from moma_app.backbones.adapters import adapter_state, attach_adapters
 from moma_app.backbones.registry import get_backbone
-from moma_app.hub.card import Card, Data, EpochRecord, Hardware, HeadInfo, Metrics, Target
+from moma_app.hub.card import Card, Data, EpochRecord, Hardware, HeadInfo, Metrics, Target, module_name
 from moma_app.hub.module import HEAD, PREFIX, Module
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device, seed_everything
@@ -134,11 +134,6 @@ def train_module(
         made_with=f"moma-app {__version__}",
     )
     return Module(card, memory=tensors)
-
-
-def module_name(task: str, kind: str) -> str:
-    """Return the usual name of a task's module."""
-    return task if kind == "full" else f"{task}-{kind}"
 
 
 def target_of(spec: TaskSpec) -> Target:

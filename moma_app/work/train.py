@@ -44,7 +44,7 @@ def train_spec(
         hub: folder of the hub that gets the module, besides the run's own copy.
         overwrite: replace a module of the same name there.
     """
-    from moma_app.training.train_module import module_name
+    from moma_app.hub.card import module_name
 
     name = name or module_name(task.name, kind)
     return RunSpec(

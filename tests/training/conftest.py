@@ -9,7 +9,8 @@ import torch
 from moma_app.backbones.registry import get_backbone
 from moma_app.tasks import get_task
 from moma_app.training.fit_module import FitData
-from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.model import Head, PropertyModel, TargetScale
+from moma_app.training.settings import HeadConfig
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ from moma_app.errors import CancelledError, InputError, TrainingDivergedError
 from moma_app.tasks import get_task, random_split
 from moma_app.training.fit_module import FitData
 from moma_app.training.loop import fit
-from moma_app.training.model import Head, HeadConfig, PropertyModel, TargetScale
+from moma_app.training.model import Head, PropertyModel, TargetScale
+from moma_app.training.settings import HeadConfig
 from moma_app.training.parallel import Parallel, process_rank
 from moma_app.training.recipe import load_recipe
 from moma_app.training.settings import FitConfig

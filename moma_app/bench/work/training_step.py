@@ -19,7 +19,8 @@ from moma_app.bench.sizes import required
 from moma_app.bench.work import reference
 from moma_app.bench.work.base import COMPARED, Work, chunks, first
 from moma_app.bench.work.device import finish
-from moma_app.runtime import arithmetic, precision_setting, seed_everything
+from moma_app.choices import precision_setting
+from moma_app.runtime import arithmetic, seed_everything
 from moma_app.training.losses import loss_of
 from moma_app.training.model import Head, PropertyModel, TargetScale
 
