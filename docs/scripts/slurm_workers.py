@@ -47,13 +47,27 @@ def parse(arguments=None):
     add("--cores", type=int, default=8, help="CPU cores of each job")
     add("--memory", type=int, default=64, help="memory of each job in GiB")
     add("--walltime", default="12:00:00", help="of each job, as H:M:S")
-    add("--extra", action="append", default=[], help="one more directive, --extra=--constraint=a100; repeatable")
-    add("--setup", action="append", default=[], help="shell line before the worker, such as 'module load cuda'")
+    add(
+        "--extra",
+        action="append",
+        default=[],
+        help="one more directive, --extra=--constraint=a100; repeatable",
+    )
+    add(
+        "--setup",
+        action="append",
+        default=[],
+        help="shell line before the worker, such as 'module load cuda'",
+    )
     add("--interface", help="network between login node and compute nodes, such as ib0")
     add("--port", type=int, default=0, help="port of the scheduler; 0 for any free one")
     add("--rest", type=int, default=5, help="minutes without work after which a job ends")
     add("--idle", type=int, default=0, help="minutes without work after which everything ends; 0 for never")
-    add("--folder", type=Path, help="for keys, addresses and logs; on a disk that all nodes see [$MOMA_HOME/cluster]")
+    add(
+        "--folder",
+        type=Path,
+        help="for keys, addresses and logs; on a disk that all nodes see [$MOMA_HOME/cluster]",
+    )
     add("--print-script", action="store_true", help="show the script of a job, and end")
     return parser.parse_args(arguments)
 
@@ -105,7 +119,10 @@ def describe(options, folder):
         "protocol": "tls://",
         "log_directory": str(folder / "logs"),
         "death_timeout": "120",
-        "job_script_prologue": [*options.setup, *(f"export {name}='{value}'" for name, value in exports.items())],
+        "job_script_prologue": [
+            *options.setup,
+            *(f"export {name}='{value}'" for name, value in exports.items()),
+        ],
         "worker_extra_args": ["--resources", offers, "--preload", "moma_app.jobs.preload", "--no-dashboard"],
     }
     scheduler = {
@@ -135,15 +152,17 @@ def main():
     import dask
 
     from moma_app.config import get_settings
+    from moma_app.jobs.cluster import scheduler_address
+    from moma_app.jobs.service import answers
 
     dask.config.set(DASK)
     folder = (options.folder or get_settings().home / "cluster").absolute()
     if options.print_script:
         print(job_script(options, folder))
         return
-    if (folder / "scheduler.json").exists():
-        sys.exit(f"{folder} is that of a running scheduler: end that, or give another --folder. "
-                 f"If it was killed, remove {folder / 'scheduler.json'}.")  # fmt: skip
+    note = folder / "scheduler.json"
+    if note.exists() and answers(scheduler_address(str(note))):
+        sys.exit(f"{folder} is in use by a running scheduler: end that one, or give another --folder.")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     make_keys(folder)
@@ -161,7 +180,10 @@ def main():
         )
         print(f"Scheduler {cluster.scheduler_address}, up to {options.workers} jobs; Ctrl-C ends them all.")
         print("In each shell that is to use them:")
-        print(f"  export DASK_CONFIG={folder / 'dask.yaml'} MOMA_SCHEDULER={folder / 'scheduler.json'}", flush=True)
+        print(
+            f"  export DASK_CONFIG={folder / 'dask.yaml'} MOMA_SCHEDULER={folder / 'scheduler.json'}",
+            flush=True,
+        )
         try:
             while cluster.scheduler.status.name == "running":
                 time.sleep(1)

@@ -101,11 +101,17 @@ def processes(devices: int | None, nodes: int, strategy: str, device: str) -> in
     from moma_app.training.parallel import Parallel, layout
 
     wanted = Parallel(devices, nodes, strategy)
-    if started_by_launcher() or nodes > 1:
+    if started_by_launcher():
         from moma_app.runtime import pick_device
 
         layout(wanted, pick_device(device))
         return 1
+    if nodes > 1:
+        raise InputError(
+            "--nodes is for a fit that torchrun or srun starts on every node, see docs/cluster.md."
+        )
+    if (devices or 1) > 1 and device == "auto":
+        raise InputError("--devices needs to know which: give --device cuda, or --device cpu.")
     return devices or 1
 
 

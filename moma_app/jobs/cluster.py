@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ from moma_app.errors import InputError, MomaError
 from moma_app.jobs.blobs import Blob
 from moma_app.jobs.events import Numbered
 from moma_app.jobs.order import Order
-from moma_app.jobs.service import Service, ensure_service, find_service
+from moma_app.jobs.service import Service, answers, ensure_service, find_service
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+    from distributed.security import Security
 
 CONNECT_LIMIT = 15.0
 """Seconds to reach a scheduler."""
@@ -135,18 +137,29 @@ class Cluster:
         return found
 
     def _connect(self) -> Client:
+        """Connect, after looking whether it can work: a client of Dask's that failed spoils the next one."""
         address, security = self._where()
         from distributed import Client
+        from distributed.security import Security
 
+        security = security or Security()  # of Dask's own configuration
+        if address.startswith("tls://") and security.get_connection_args("client")["ssl_context"] is None:
+            raise MomaError(
+                f"The scheduler at {address} speaks TLS and this shell has no key to it: name its scheduler file where "
+                "cert.pem and key.pem lie beside it, or set DASK_CONFIG to the folder of its dask.yaml."
+            )
+        refusal = f"No Dask scheduler answers at {address}: start it, correct --scheduler, or leave it out for local workers."
+        deadline = time.monotonic() + CONNECT_LIMIT
+        while not answers(address):
+            if time.monotonic() > deadline:
+                raise MomaError(refusal)
+            time.sleep(0.2)
         try:
             return Client(
                 address, security=security, timeout=CONNECT_LIMIT, set_as_default=False, name="moma"
             )
         except (OSError, TimeoutError, ValueError) as exc:
-            raise MomaError(
-                f"No Dask scheduler answers at {address} ({type(exc).__name__}): start it, correct --scheduler, or "
-                "leave it out for local workers."
-            ) from exc
+            raise MomaError(f"{refusal} ({type(exc).__name__}: {exc})") from exc
 
     def _where(self) -> tuple[str, Any]:
         named = self.settings.scheduler
@@ -156,7 +169,7 @@ class Cluster:
         service = find_service(self.settings)
         if service is not None and service.address == named:
             return named, service.security()
-        return scheduler_address(named), None
+        return scheduler_address(named), keys_beside(named)
 
     def _check(self, needs: Mapping[str, float]) -> None:
         """Refuse what would wait for ever; workers that are still to come offer nothing yet."""
@@ -246,6 +259,22 @@ def run_order(order: dict[str, Any], hashes: list[str], *contents: bytes) -> str
         carried=dict(zip(hashes, contents, strict=True)),
     )
     return outcome.state
+
+
+def keys_beside(named: str) -> Security | None:
+    """Return the TLS keys beside a scheduler file, if they are there."""
+    from distributed.security import Security
+
+    folder = Path(named).expanduser().parent
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    if "://" in named or not (cert.is_file() and key.is_file()):
+        return None
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(cert),
+        tls_client_cert=str(cert),
+        tls_client_key=str(key),
+    )
 
 
 def _sees_all(files: list[tuple[str, int]]) -> bool:

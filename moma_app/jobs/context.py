@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moma_app.errors import CancelledError
+from moma_app.files import atomic_write_text
 from moma_app.progress import Event, Listener, silent
 
 if TYPE_CHECKING:
@@ -57,6 +59,19 @@ class Context:
         self.stop = stop
         self._listener = listener
         self._facts = facts
+
+    def may_replace(self, target: Path, *, overwrite: bool) -> bool:
+        """Return whether a result may replace what lies at ``target``, and note that it is about to.
+
+        An attempt that ended between publishing and recording has left its own result there, which
+        the next attempt may replace whatever ``overwrite`` says.
+        """
+        note = self.folder / "publishing.json"
+        if note.is_file() and str(target) in json.loads(note.read_text(encoding="utf-8")):
+            return True
+        if overwrite or not target.exists():
+            atomic_write_text(note, json.dumps([str(target)]))
+        return overwrite
 
     @property
     def checkpoints(self) -> Path:

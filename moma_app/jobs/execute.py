@@ -26,12 +26,14 @@ from moma_app.jobs.identity import Process
 from moma_app.jobs.logs import LOG, log_event, run_log
 from moma_app.jobs.order import Order, Outcome, surroundings
 from moma_app.jobs.processes import run_in_processes
-from moma_app.jobs.record import Record
+from moma_app.jobs.record import HEARTBEAT, Record
 from moma_app.jobs.recorder import CANCEL, Recorder
 from moma_app.jobs.registry import get_unit
 from moma_app.jobs.store import RESULT, RunStore, StoreError
 from moma_app.progress import Event, Listener, RunChanged, silent
 
+SETTLING = 2.0
+"""Seconds that a batch of an overtaken run may still take."""
 logger = logging.getLogger("moma_app.run")
 
 
@@ -85,17 +87,21 @@ class _Execution:
         before = self._before()
         if before.state in ("finished", "cancelled"):
             return Outcome(self.order.run_id, before.state, before.message)  # stopped while it waited
-        resuming = before.attempts > 0 and self._has_checkpoints()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        attempt = before.attempts + 1
+        self._begin(before, attempt)
+        resuming = attempt > 1 and self._has_checkpoints()
         events = Writer(self.folder / EVENTS, self.send)
-        self._begin(before)
         with ExitStack() as stack:
             stack.enter_context(run_log(self.folder / LOG, self.settings.log_level))
             recorder = stack.enter_context(
-                Recorder(self.store, self.order.run_id, self.folder, events, shared=self.shared)
+                Recorder(
+                    self.store, self.order.run_id, self.folder, events, shared=self.shared, attempt=attempt
+                )
             )
 
             def tell(event: Event) -> None:
+                if recorder.overtaken:
+                    return
                 events(event)
                 log_event(event)
                 recorder.note(event)
@@ -103,6 +109,8 @@ class _Execution:
 
             tell(RunChanged(state="running", message="resumed" if resuming else "", fraction=0.0))
             outcome, ending = self._work(tell, recorder, resuming=resuming)
+        if recorder.overtaken:
+            return Outcome(self.order.run_id, "interrupted", "Another worker has taken the run over.")
         self._finish(outcome)
         last = RunChanged(state=outcome.state, message=outcome.message, fraction=1.0)
         events(last)
@@ -128,7 +136,8 @@ class _Execution:
     def _has_checkpoints(self) -> bool:
         return any((self.folder / "checkpoints").rglob("*.ckpt"))
 
-    def _begin(self, before: Record) -> None:
+    def _begin(self, before: Record, attempt: int) -> None:
+        """Take the run over; a worker that only seems lost, and still does it, is given the time to notice."""
         this = Process.this()
         self.store.change(
             self.order.run_id,
@@ -139,10 +148,14 @@ class _Execution:
             started=time.time(),
             ended="",
             message="",
-            attempts=before.attempts + 1,
+            attempts=attempt,
             worker=self.worker,
             channel="file" if self.shared or self.send is None else "dask",
         )
+
+        still_done = before.process not in (None, this) and not before.silent_for(time.time())
+        if before.state == "running" and still_done:
+            time.sleep(HEARTBEAT + SETTLING)
 
     def _work(
         self, tell: Listener, recorder: Recorder, *, resuming: bool
@@ -189,7 +202,8 @@ class _Execution:
             atomic_write_text(artefacts / RESULT, json.dumps(outcome.result, indent=1) + "\n")
             self.store.keep(run_id, artefacts)
             shutil.rmtree(artefacts)
-            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            for name in ("checkpoints", "processes"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
         for name in (LOG, EVENTS):
             if (path := self.folder / name).is_file():
                 self.store.keep(run_id, path)

@@ -120,7 +120,7 @@ class Jobs:
                 + (" Use `moma runs rerun` to do it again." if record.state == "finished" else "")
             )
         (self.folder(run_id) / CANCEL).unlink(missing_ok=True)
-        self.store.change(run_id, "queued", message="", cancel="", process="", heartbeat="")
+        self.store.change(run_id, "queued", message="", cancel="", process="", heartbeat="", scheduler="")
         self._start(run_id, self.store.spec(run_id), listener, resume=True)
         return run_id
 
@@ -147,7 +147,7 @@ class Jobs:
             return
         key = f"moma-{run_id}-{time.time_ns()}"
         try:
-            self.store.tag(run_id, scheduler=self.cluster.address, key=key)
+            self.store.tag(run_id, scheduler=self.cluster.address, key=key, handed_over=time.time())
             self.cluster.start(order, key, lost=lambda message: self._lost(run_id, message))
         except MomaError as exc:
             self.store.change(run_id, "failed", message=str(exc), ended=time.time())

@@ -33,13 +33,9 @@ def settle(jobs: Jobs, record: Record) -> Record:
         return _change(
             jobs, record, "interrupted", f"{where} is gone; `moma runs resume {record.id[:8]}` goes on."
         )
-    waiting_since = max(record.created, record.heartbeat or 0)
-    if (
-        record.state == "queued"
-        and record.scheduler
-        and now - waiting_since > HANDED_OVER
-        and not _held(jobs, record)
-    ):
+    waiting_since = max(record.handed_over or now, record.heartbeat or 0)
+    waits = record.state == "queued" and bool(record.scheduler)
+    if waits and now - waiting_since > HANDED_OVER and not _held(jobs, record):
         # The worker may have begun, or even ended, since the record was read.
         if (present := jobs.store.get(record.id)).state != "queued":
             return present

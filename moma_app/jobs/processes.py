@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from moma_app.errors import CancelledError, MomaError
 from moma_app.files import atomic_write_text
 from moma_app.jobs.context import CANCELLED, Context
 from moma_app.jobs.events import Reader, Writer
+from moma_app.jobs.identity import Process
 from moma_app.jobs.registry import get_unit
 from moma_app.jobs.spec import RunSpec
 from moma_app.progress import silent
@@ -29,6 +30,7 @@ JOB, TOLD, ANSWER, OUTPUT, STOP = "job.json", "told.jsonl", "answer.json", "outp
 GRACE = 20.0
 """Seconds that the processes have to stop by themselves."""
 PAUSE = 0.1
+LOOK_EVERY = 1.0
 
 
 def run_in_processes(spec: RunSpec, context: Context) -> dict[str, Any]:
@@ -38,8 +40,7 @@ def run_in_processes(spec: RunSpec, context: Context) -> dict[str, Any]:
         CancelledError: the run was asked to stop; the processes have ended.
         MomaError: the unit failed, or a process died.
     """
-    folder = context.folder / "processes"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = context.folder / "processes" / str(time.time_ns())  # each attempt has its own
     folder.mkdir(parents=True)
     job = {
         "spec": spec.to_dict(),
@@ -47,6 +48,7 @@ def run_in_processes(spec: RunSpec, context: Context) -> dict[str, Any]:
         "resuming": context.resuming,
         "carried": None if context.carried is None else str(context.carried),
         "shared": context.shared,
+        "owner": vars(Process.this()),
         "folder": str(context.folder),
     }
     atomic_write_text(folder / JOB, json.dumps(job))
@@ -106,9 +108,17 @@ def _answer(folder: Path, spec: RunSpec) -> dict[str, Any]:
     return result
 
 
+def _end_with(owner: Process) -> None:
+    """End this process when the one that ordered it is gone: it would train on beside its successor."""
+    while owner.lives():
+        time.sleep(LOOK_EVERY)
+    os._exit(1)
+
+
 def _one_of_them(folder: Path) -> None:
     """Be one of the processes."""
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    threading.Thread(target=_end_with, args=(Process(**job["owner"]),), daemon=True).start()
     spec = RunSpec.from_dict(job["spec"])
     first = int(os.environ.get("RANK", "0")) == 0
     facts: dict[str, Any] = {}

@@ -46,6 +46,7 @@ class Record:
         parameters: the unit's arguments, as text.
         scheduler, worker: addresses of the Dask processes, empty if inline.
         key: Dask's name of the order.
+        handed_over: when it was sent to the scheduler.
         channel: where its events flow, ``file`` or ``dask``.
         cancelling: when somebody asked it to stop.
         version, commit: of the package that submitted it.
@@ -72,6 +73,7 @@ class Record:
     scheduler: str = ""
     worker: str = ""
     key: str = ""
+    handed_over: float | None = None
     channel: str = "file"
     cancelling: float | None = None
     version: str = ""
@@ -154,6 +156,7 @@ class Record:
             scheduler=ours.get("scheduler", ""),
             worker=ours.get("worker", ""),
             key=ours.get("key", ""),
+            handed_over=_number(ours.get("handed_over")),
             channel=ours.get("channel", "file"),
             cancelling=_number(ours.get("cancel")),
             version=ours.get("version", ""),

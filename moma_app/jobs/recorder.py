@@ -38,14 +38,19 @@ class Recorder:
         folder: its folder on this machine.
         events: its writer, for the last event.
         shared: whether the submitter sees the folder and leaves its request there.
+        attempt: number of this attempt; a later one takes the run over.
     """
 
-    def __init__(self, store: RunStore, run_id: str, folder: Path, events: Writer, *, shared: bool) -> None:
+    def __init__(
+        self, store: RunStore, run_id: str, folder: Path, events: Writer, *, shared: bool, attempt: int
+    ) -> None:
         self.store = store
         self.run_id = run_id
         self.events = events
         self._request = folder / CANCEL
         self._shared = shared
+        self._attempt = attempt
+        self._overtaken = threading.Event()
         self._cancelled = threading.Event()
         self._end = threading.Event()
         self._todo: queue.SimpleQueue[tuple[Mapping[str, float], int]] = queue.SimpleQueue()
@@ -60,8 +65,13 @@ class Recorder:
         self._thread.join(FLUSH)
 
     def stop_requested(self) -> bool:
-        """Return whether somebody asked the run to stop."""
-        return self._cancelled.is_set()
+        """Return whether somebody asked the run to stop, or another worker does it now."""
+        return self._cancelled.is_set() or self._overtaken.is_set()
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether another worker has begun the run again: this one was taken for lost, and records nothing."""
+        return self._overtaken.is_set()
 
     def note(self, event: Event) -> None:
         """Keep an event's numbers as metrics."""
@@ -107,6 +117,9 @@ class Recorder:
                 raise
 
     def _beat(self) -> None:
+        if self.store.get(self.run_id).attempts > self._attempt:
+            self._overtaken.set()
+            return
         last = self.events.last
         progress = {} if last is None else {"progress": json.dumps(last.to_dict())}
         # The state too: somebody may have taken this process for dead while the machine slept.

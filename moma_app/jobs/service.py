@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 START_LIMIT = 60.0
 """Seconds that the scheduler has to start."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LEAST_MEMORY = 0.95
 """Share of the machine's memory at which Dask ends a worker, before the kernel ends something else."""
 
@@ -159,7 +160,8 @@ def _start(settings: Settings, folder: Path) -> Service:
             ],
             {
                 **({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}),
-                **({"OMP_NUM_THREADS": threads} if count > 1 or settings.threads else {}),
+                # Unless they are set, Dask's nanny sets them to 1.
+                **{name: os.environ.get(name, threads) for name in THREAD_VARIABLES},
             },
         )
         for number in range(count)

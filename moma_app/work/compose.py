@@ -123,7 +123,7 @@ def compose(
         metrics |= {f"test_{name}": value for name, value in fit.metrics.items()}
         predictor.save(context.artefacts / PREDICTOR, overwrite=True)
         if output is not None and context.shared:
-            predictor.save(Path(output), overwrite=overwrite)
+            predictor.save(Path(output), overwrite=context.may_replace(Path(output), overwrite=overwrite))
             published = output
     write_report(
         context.artefacts / "report.html",

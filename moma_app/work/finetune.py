@@ -147,7 +147,7 @@ def finetune(
     )
     published = None
     if output is not None and context.shared:
-        predictor.save(Path(output), overwrite=overwrite)
+        predictor.save(Path(output), overwrite=context.may_replace(Path(output), overwrite=overwrite))
         published = output
     return {
         "fit": fit.to_dict(),

@@ -6,8 +6,8 @@ import torch
 
 from moma_app.config import get_settings
 from moma_app.jobs.context import Context
-from moma_app.runtime import describe_hardware, pick_device, prepare
-from moma_app.training.parallel import Parallel, launched_processes
+from moma_app.runtime import pick_device, prepare
+from moma_app.training.parallel import Parallel, hardware_of, launched_processes
 
 
 def use_machine(device: str, context: Context) -> str:
@@ -17,7 +17,7 @@ def use_machine(device: str, context: Context) -> str:
         torch.set_num_threads(settings.threads)
     prepare()
     name = settings.device if device == "auto" else device
-    context.facts(hardware=describe_hardware(pick_device(name)))
+    context.facts(hardware=hardware_of(launched_processes(), pick_device(name)))
     return name
 
 

@@ -115,7 +115,8 @@ def train_module(
     stored = Hub(context.artefacts / MODULE).add(module, overwrite=True)
     published = None
     if hub is not None and context.shared:
-        stored = Hub(Path(hub)).add(module, overwrite=overwrite)
+        card = Path(hub) / f"{module.name}.json"
+        stored = Hub(Path(hub)).add(module, overwrite=context.may_replace(card, overwrite=overwrite))
         published = hub
     metrics = stored.card.metrics.model_dump(exclude_none=True)
     return {

@@ -107,6 +107,13 @@ def test_comparing_different_runs_shows_what_differs(ok):
     assert re.search(r"amc\.k\s+3\s+5", compared)
 
 
+def test_processes_that_cannot_be_had_are_refused_at_once(moma):
+    train = ("hub", "train", TASK, "--name", "x")
+    assert "torchrun or srun" in refused(moma, *train, "--nodes", "2")
+    assert "give --device cuda" in refused(moma, *train, "--devices", "2", "--device", "auto")
+    assert "did you mean ddp" in refused(moma, *train, "--strategy", "dpd")
+
+
 def test_local_workers_from_start_to_stop(tmp_path):
     """Two terminals: one starts work and is closed, the other watches, stops and resumes it."""
     environment = {

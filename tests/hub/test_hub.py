@@ -160,15 +160,13 @@ class TestAddingAndRemoving:
     def test_a_full_disk(self, hub, monkeypatch):
         from safetensors import SafetensorError
 
-        from moma_app.hub import module
-
         for error in (OSError(28, "No space left on device"), SafetensorError("IO error: No space left")):
 
             def fail(*_args, _error=error, **_kwargs):
                 raise _error
 
             with monkeypatch.context() as patch:
-                patch.setattr(module, "save_file", fail)
+                patch.setattr("safetensors.torch.save_file", fail)
                 with pytest.raises(InputError, match=r"cannot be written to \(.*No space left"):
                     hub.add(make_module("new"))
         assert len(hub) == 3

@@ -19,7 +19,6 @@ from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import sha256_of_file
 from moma_app.hub import Hub, Module
-from moma_app.hub import module as module_file
 
 
 def visible(folder):
@@ -108,10 +107,15 @@ def flip(path, place=-5):
     path.write_bytes(content)
 
 
+STEPS = ("sha256_of_file", "publish", "atomic_write_text")
+
+
 class TestStoppedInTheMiddle:
     """Whatever step fails, readers have the old module, and no file of the new one shows."""
 
-    @pytest.mark.parametrize("step", ["save_file", "sha256_of_file", "publish", "atomic_write_text"])
+    @pytest.mark.parametrize(
+        "step", ["safetensors.torch.save_file", *(f"moma_app.hub.module.{name}" for name in STEPS)]
+    )
     def test_an_exception(self, tmp_path, monkeypatch, step):
         old = make_module().save(tmp_path)
 
@@ -119,7 +123,7 @@ class TestStoppedInTheMiddle:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(module_file, step, fail)
+            patch.setattr(step, fail)
             with pytest.raises(KeyboardInterrupt):
                 make_module(state=small_state(1)).save(tmp_path)
         assert not list(tmp_path.glob(".*.part"))

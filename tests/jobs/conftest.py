@@ -16,7 +16,7 @@ from moma_app.jobs.registry import get_unit
 from moma_app.jobs.service import find_service, stop_service
 from moma_app.jobs.spec import RunSpec
 
-UNITS = ("nap", "deaf", "break_", "die", "many", "where", "spread")
+UNITS = ("nap", "deaf", "break_", "die", "many", "where", "spread", "threads", "publish", "ranks")
 
 
 @pytest.fixture(scope="session")

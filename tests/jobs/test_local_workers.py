@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from moma_app.errors import InputError
+from moma_app.errors import InputError, MomaError
+from moma_app.jobs.cluster import Cluster
+from moma_app.jobs.execute import execute
 from moma_app.jobs.jobs import Jobs
 from moma_app.jobs.listing import list_runs
-from moma_app.jobs.service import find_service
+from moma_app.jobs.order import Order
+from moma_app.jobs.service import find_service, stop_service
 from moma_app.jobs.spec import Needs, RunSpec
 from moma_app.progress import Note, RunChanged, Step
 
@@ -48,10 +53,16 @@ def test_the_keys_are_the_users_alone(local, nap):
     service = find_service(local.settings)
     assert service.address.startswith("tls://127.0.0.1:")
     assert (service.folder / "key.pem").stat().st_mode & 0o077 == 0
-    from distributed import Client
-
-    with pytest.raises((OSError, TypeError)):
-        Client(service.address, timeout=3)  # without the key nobody gets in
+    code = f"from distributed import Client\nClient({service.address!r}, timeout=3)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode, "without the key nobody gets in"
+    stranger = local.settings.model_copy(update={"scheduler": service.address, "home": Path("/nowhere")})
+    with pytest.raises(MomaError, match="no key to it"):
+        Cluster(stranger).workers()
+    named = stranger.model_copy(update={"scheduler": str(service.folder / "scheduler.json")})
+    cluster = Cluster(named)
+    assert cluster.workers(), "the keys lie beside the scheduler file"
+    cluster.close()
 
 
 def test_any_number_of_watchers_see_the_same_in_order(local, nap):
@@ -117,6 +128,50 @@ def test_a_lost_worker_costs_an_attempt_not_the_run(local, tmp_path):
     outcome = local.run(RunSpec("test-die", {"marker": str(tmp_path / "marker")}))
     assert outcome.state == "finished"
     assert local.record(outcome.run_id).attempts == 2
+
+
+def test_what_was_published_before_a_death_is_no_hindrance_but_other_things_are(local, tmp_path):
+    target = tmp_path / "target"
+    outcome = local.run(RunSpec("test-publish", {"target": str(target)}, {"die": True}))
+    assert outcome.state == "finished", outcome.message
+    assert local.record(outcome.run_id).attempts == 2
+    refused = local.run(RunSpec("test-publish", {"target": str(target)}))
+    assert (refused.state, refused.message) == ("failed", f"{target} exists already.")
+
+
+def test_a_worker_has_all_cores_that_the_user_gives_it(home, units, monkeypatch):
+    monkeypatch.setenv("MOMA_ENGINE", "local")
+    monkeypatch.setenv("MOMA_THREADS", "2")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        with Jobs() as jobs:
+            assert jobs.run(RunSpec("test-threads")).result["threads"] == 2
+    finally:
+        stop_service(find_service(jobs.settings))
+
+
+def test_a_worker_that_only_seemed_lost_leaves_the_run_to_its_successor(local, nap):
+    """As when a worker is retired, or cut off: both are alive, and only one may go on."""
+    run_id = local.submit(nap(400, pause=0.05))
+    begun(local, run_id)
+    until(lambda: sum(isinstance(e.event, Note) for e in _events(local, run_id)) > 5)
+    order = json.loads((local.folder(run_id) / "order.json").read_text())
+    outcome = execute(Order.from_dict(order))  # a second worker, here
+    assert outcome.state == "finished"
+    assert local.record(run_id).attempts == 2
+    numbers = [entry.number for entry in _events(local, run_id)]
+    assert numbers == list(range(len(numbers)))
+    notes = [e.event.message for e in _events(local, run_id) if isinstance(e.event, Note)]
+    assert len(notes) == len(set(notes)) >= 399
+
+
+def test_processes_of_a_fit_end_with_their_worker(local, tmp_path):
+    run_id = local.submit(RunSpec("test-ranks", {"folder": str(tmp_path)}, needs=Needs(processes=2)))
+    pids = until(lambda: (found := [int(path.name) for path in tmp_path.iterdir()])[1:] and found, 60)
+    os.kill(local.store.get(run_id).process.pid, signal.SIGKILL)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    local.cancel(run_id)
 
 
 def test_a_run_that_takes_every_worker_down_fails_after_three(local):

@@ -61,6 +61,34 @@ def piece(number):
     return number**2, os.getpid()
 
 
+def threads(context):
+    """Say how many threads PyTorch has."""
+    import torch
+
+    return {"threads": torch.get_num_threads()}
+
+
+def publish(context, *, target, overwrite=False, die=False):
+    """Put a file somewhere, and perhaps die before anybody knows."""
+    path = Path(target)
+    if path.exists() and not context.may_replace(path, overwrite=overwrite):
+        raise InputError(f"{path} exists already.")
+    context.may_replace(path, overwrite=overwrite)
+    path.write_text("result")
+    if die and not (context.folder / "died").exists():
+        (context.folder / "died").touch()
+        os._exit(9)
+    return {}
+
+
+def ranks(context, *, folder):
+    """Be one of several processes, and stay."""
+    Path(folder, str(os.getpid())).touch()
+    while not context.stop():
+        time.sleep(0.1)
+    return {}
+
+
 def where(context):
     """Say what the worker knows."""
     from moma_app.config import get_settings
