@@ -164,7 +164,7 @@ class _Bars:
 
     def _show(self, what: str, fraction: float | None, detail: str) -> None:
         if what not in self.open:
-            self.open[what] = self.bars.add_task(what, total=1.0, detail="")
+            self.open[what] = self.bars.add_task(what, total=None if fraction is None else 1.0, detail="")
         self.bars.update(self.open[what], completed=fraction or 0.0, detail=escape(detail))
         if fraction is not None and fraction >= 1:
             self._close(what)

@@ -139,6 +139,8 @@ class Jobs:
         order = Order(
             run_id, spec, settings.model_dump(mode="json"), self.store.uri, str(home), resume=resume
         )
+        # The settings may hold a tracking server's password.
+        order.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         atomic_write_text(order.folder / ORDER, json.dumps(order.to_dict(), indent=1) + "\n")
         if resume:
             Writer(order.folder / EVENTS)(RunChanged(state="queued"))

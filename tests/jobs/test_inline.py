@@ -108,6 +108,10 @@ def test_a_plan_goes_on_where_it_stopped(inline, nap):
     assert len(inline.store.runs()) == 4
 
 
+def test_a_runs_folder_is_its_owners(inline, nap):
+    assert inline.folder(inline.run(nap(1)).run_id).stat().st_mode & 0o077 == 0
+
+
 def test_clearing_up(inline, nap):
     kept, gone = inline.run(nap(1)), inline.run(nap(2))
     inline.delete(gone.run_id)

@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moma_app.config import get_settings
 from moma_app.errors import InputError, MomaError
 from moma_app.jobs.cluster import Cluster
 from moma_app.jobs.execute import execute
 from moma_app.jobs.jobs import Jobs
 from moma_app.jobs.listing import list_runs
 from moma_app.jobs.order import Order
-from moma_app.jobs.service import find_service, stop_service
+from moma_app.jobs.service import ensure_service, find_service, stop_service
 from moma_app.jobs.spec import Needs, RunSpec
 from moma_app.progress import Note, RunChanged, Step
 
@@ -149,6 +150,14 @@ def test_a_worker_has_all_cores_that_the_user_gives_it(home, units, monkeypatch)
             assert jobs.run(RunSpec("test-threads")).result["threads"] == 2
     finally:
         stop_service(find_service(jobs.settings))
+
+
+def test_without_work_the_workers_end_by_themselves(home, monkeypatch):
+    monkeypatch.setenv("MOMA_IDLE_MINUTES", "0.05")
+    service = ensure_service(get_settings(), idle=lambda _: False)
+    assert service.alive
+    until(lambda: not any(process.lives() for process in service.processes))
+    assert not find_service(get_settings()).alive
 
 
 def test_a_worker_that_only_seemed_lost_leaves_the_run_to_its_successor(local, nap):
