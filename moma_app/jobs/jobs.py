@@ -12,11 +12,12 @@ from typing import Any, Self
 
 from moma_app.choices import Engine
 from moma_app.config import Settings, get_settings
-from moma_app.errors import InputError, MomaError
+from moma_app.errors import InputError
 from moma_app.files import atomic_write_text
 from moma_app.jobs.cluster import Cluster
 from moma_app.jobs.events import EVENTS, Numbered, Writer
 from moma_app.jobs.execute import execute
+from moma_app.jobs.identity import Process
 from moma_app.jobs.liveness import settle
 from moma_app.jobs.order import ORDER, Order, Outcome
 from moma_app.jobs.record import Record
@@ -120,7 +121,9 @@ class Jobs:
                 + (" Use `moma runs rerun` to do it again." if record.state == "finished" else "")
             )
         (self.folder(run_id) / CANCEL).unlink(missing_ok=True)
-        self.store.change(run_id, "queued", message="", cancel="", process="", heartbeat="", scheduler="")
+        asker = vars(Process.this())
+        empty = dict.fromkeys(("message", "cancel", "heartbeat", "scheduler"), "")
+        self.store.change(run_id, "queued", process=asker, queued=time.time(), **empty)
         self._start(run_id, self.store.spec(run_id), listener, resume=True)
         return run_id
 
@@ -151,7 +154,12 @@ class Jobs:
         try:
             self.store.tag(run_id, scheduler=self.cluster.address, key=key, handed_over=time.time())
             self.cluster.start(order, key, lost=lambda message: self._lost(run_id, message))
-        except MomaError as exc:
+        except KeyboardInterrupt:
+            self.store.change(
+                run_id, "cancelled", message="It was stopped before it began.", ended=time.time()
+            )
+            raise
+        except Exception as exc:
             self.store.change(run_id, "failed", message=str(exc), ended=time.time())
             raise
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from moma_app.errors import MomaError
 from moma_app.jobs.record import Record
+from moma_app.jobs.states import State
 
 if TYPE_CHECKING:
     from moma_app.jobs.jobs import Jobs
 
 HELD = ("waiting", "no-worker", "queued", "processing")
 """Dask's states of an order that is still to be done."""
+HANDING_OVER = 120.0
+"""Seconds that it may take to start workers and hand an order over."""
 HANDED_OVER = 15.0
 """Seconds after which an order has surely reached its scheduler."""
 
@@ -21,31 +24,48 @@ def settle(jobs: Jobs, record: Record) -> Record:
     """Return a run in its true state, and record it.
 
     A running run whose process is gone is queued again if its scheduler is about to give it to
-    another worker, and interrupted otherwise. A queued run whose scheduler is gone is interrupted.
+    another worker, and interrupted otherwise. A queued run that nobody will begin is interrupted.
     """
     now = time.time()
     if record.state == "running" and record.silent_for(now):
-        if _held(jobs, record):
-            return _change(jobs, record, "queued", "Its worker is gone; it waits for another one.")
-        if record.cancelling is not None:
-            return _change(jobs, record, "cancelled", "It was stopped by force; `moma runs resume` goes on.")
-        where = f"process {record.process.pid} on {record.host}" if record.process else "its process"
-        return _change(
-            jobs, record, "interrupted", f"{where} is gone; `moma runs resume {record.id[:8]}` goes on."
-        )
-    waiting_since = max(record.handed_over or now, record.heartbeat or 0)
-    waits = record.state == "queued" and bool(record.scheduler)
-    if waits and now - waiting_since > HANDED_OVER and not _held(jobs, record):
-        # The worker may have begun, or even ended, since the record was read.
-        if (present := jobs.store.get(record.id)).state != "queued":
-            return present
-        return _change(
-            jobs,
-            record,
-            "interrupted",
-            f"Its scheduler is gone; `moma runs resume {record.id[:8]}` queues it anew.",
-        )
+        return _without_process(jobs, record)
+    if record.state == "queued":
+        return _without_scheduler(jobs, record, now)
     return record
+
+
+def _without_process(jobs: Jobs, record: Record) -> Record:
+    if _held(jobs, record):
+        return _change(jobs, record, "queued", "Its worker is gone; it waits for another one.")
+    if record.cancelling is not None:
+        return _change(jobs, record, "cancelled", "It was stopped by force; `moma runs resume` goes on.")
+    where = f"process {record.process.pid} on {record.host}" if record.process else "its process"
+    return _interrupt(jobs, record, f"{where} is gone", "goes on")
+
+
+def _without_scheduler(jobs: Jobs, record: Record, now: float) -> Record:
+    if not record.scheduler:
+        if not _asker_gone(record, now):
+            return record
+        return _interrupt(jobs, record, "Who asked for it ended before it was handed over", "does so")
+    waiting_since = max(record.handed_over or now, record.heartbeat or 0)
+    if now - waiting_since < HANDED_OVER or _held(jobs, record):
+        return record
+    # The worker may have begun, or even ended, since the record was read.
+    if (present := jobs.store.get(record.id)).state != "queued":
+        return present
+    return _interrupt(jobs, record, "Its scheduler is gone", "queues it anew")
+
+
+def _interrupt(jobs: Jobs, record: Record, why: str, remedy: str) -> Record:
+    message = f"{why}; `moma runs resume {record.id[:8]}` {remedy}."
+    return _change(jobs, record, "interrupted", message[0].upper() + message[1:])
+
+
+def _asker_gone(record: Record, now: float) -> bool:
+    if record.process is not None and record.process.here:
+        return not record.process.lives()
+    return record.queued is not None and now - record.queued > HANDING_OVER
 
 
 def _held(jobs: Jobs, record: Record) -> bool:
@@ -57,11 +77,7 @@ def _held(jobs: Jobs, record: Record) -> bool:
         return False
 
 
-def _change(jobs: Jobs, record: Record, state: str, message: str) -> Record:
-    jobs.store.change(
-        record.id,
-        state,  # type: ignore[arg-type]
-        message=message,
-        **({"ended": record.heartbeat or time.time()} if state != "queued" else {"process": ""}),
-    )
+def _change(jobs: Jobs, record: Record, state: State, message: str) -> Record:
+    others = {"process": ""} if state == "queued" else {"ended": record.heartbeat or time.time()}
+    jobs.store.change(record.id, state, message=message, **others)
     return jobs.store.get(record.id)

@@ -37,7 +37,8 @@ class Record:
         created: when it was recorded.
         started, ended: when its last attempt began and ended.
         host: name of the machine that works or worked on it.
-        process: the process.
+        process: the process; of a queued run, the one that asked for it.
+        queued: when it was asked for the last time.
         heartbeat: its last sign of life.
         attempts: how often it was begun.
         progress: the last event.
@@ -60,6 +61,7 @@ class Record:
     message: str = ""
     digest: str = ""
     created: float = 0.0
+    queued: float | None = None
     started: float | None = None
     ended: float | None = None
     host: str = ""
@@ -141,6 +143,7 @@ class Record:
             message=ours.get("message", ""),
             digest=ours.get("digest", ""),
             created=created,
+            queued=_number(ours.get("queued")),
             started=_number(ours.get("started")),
             ended=_number(ours.get("ended")),
             host=ours.get("host", ""),

@@ -18,6 +18,7 @@ from moma_app.errors import DataNotFoundError, InputError, MomaError, UnknownNam
 from moma_app.files import lock_for
 from moma_app.jobs import sqlite
 from moma_app.jobs.code import commit
+from moma_app.jobs.identity import Process
 from moma_app.jobs.record import PREFIX, Record
 from moma_app.jobs.spec import RunSpec
 from moma_app.jobs.states import MLFLOW_STATUS, STATES, State
@@ -67,6 +68,7 @@ class RunStore:
                 tags={
                     **_ours(state="queued", unit=spec.unit, task=spec.task, digest=spec.digest, attempts=0),
                     **_ours(version=__version__, commit=commit()),
+                    **_ours(queued=time.time(), process=vars(Process.this())),
                     "mlflow.source.name": f"moma {spec.unit}",
                 },
             )

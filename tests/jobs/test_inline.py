@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -72,6 +74,20 @@ def test_ctrl_c_leaves_a_cancelled_run_that_can_be_resumed(inline, nap):
     assert inline.record(record.id).attempts == 2
     events = read(inline.folder(record.id) / "events.jsonl")
     assert [entry.number for entry in events] == list(range(len(events)))
+
+
+def test_a_run_that_was_never_handed_over_does_not_wait_for_ever(inline, nap):
+    """Its face was killed between recording it and sending it."""
+    code = (
+        "import os\nfrom moma_app.jobs.jobs import Jobs\nfrom moma_app.jobs.spec import RunSpec\n"
+        "Jobs().store.create(RunSpec('test-nap', {'steps': 2}))\nos._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (record,) = list_runs(inline)
+    assert record.state == "interrupted"
+    assert "handed over" in record.message
+    mine = inline.store.create(nap(1))
+    assert inline.record(mine).state == "queued", "this process may still hand it over"
 
 
 def test_only_what_stopped_early_can_be_resumed(inline, nap):
