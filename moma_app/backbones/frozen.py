@@ -18,11 +18,16 @@ from moma_app.backbones.batching import cost, evaluation_batches, rows_for
 from moma_app.backbones.graphs import Batch, Field, GraphSet, Schema
 from moma_app.choices import precision_setting
 from moma_app.errors import InputError
+from moma_app.progress import Listener, Step, silent
 from moma_app.runtime import arithmetic, prepare
 
 
 def below_last_layer(
-    network: Network, graphs: GraphSet, rows: NDArray[np.integer[Any]], device: torch.device | str = "cpu"
+    network: Network,
+    graphs: GraphSet,
+    rows: NDArray[np.integer[Any]],
+    device: torch.device | str = "cpu",
+    progress: Listener = silent,
 ) -> GraphSet:
     """Return graphs that hold what the last interaction layer starts from, and what it reads besides.
 
@@ -32,7 +37,13 @@ def below_last_layer(
     if not network.lower_fields:
         raise InputError("This backbone cannot train its last layer alone: it does not say what that needs.")
     return with_features(
-        graphs, rows, network.lower, fields=network.lower_fields, keep=network.upper_reads, device=device
+        graphs,
+        rows,
+        network.lower,
+        fields=network.lower_fields,
+        keep=network.upper_reads,
+        device=device,
+        progress=progress,
     )
 
 
@@ -44,6 +55,7 @@ def with_features(
     fields: Mapping[str, Field],
     keep: Collection[str],
     device: torch.device | str = "cpu",
+    progress: Listener = silent,
 ) -> GraphSet:
     """Return graphs with computed fields beside those of ``keep``; other fields are left out.
 
@@ -54,6 +66,7 @@ def with_features(
         fields: their declaration.
         keep: names of fields of ``graphs`` that are still needed.
         device: where to compute.
+        progress: gets a ``Step`` after each batch.
     """
     prepare()
     ptr = {**graphs.ptr, "structure": np.arange(len(graphs) + 1)}
@@ -62,6 +75,7 @@ def with_features(
         for name, field in fields.items()
     }
     limit = rows_for(torch.device(device))
+    done = 0
     with torch.inference_mode(), arithmetic(precision_setting(), torch.device(device)):
         for batch in evaluation_batches(np.asarray(rows), cost(graphs), max_rows=limit):
             values = compute(graphs.batch(batch).to(device))
@@ -70,6 +84,9 @@ def with_features(
                 parts = np.split(values[name].float().cpu().numpy(), np.cumsum(ends - begins)[:-1])
                 for begin, end, part in zip(begins, ends, parts, strict=True):
                     computed[name][begin:end] = part
+            done += len(batch)
+            share = done / len(rows)
+            progress(Step(what="features below computed", done=done, total=len(rows), fraction=share))
     schema = Schema({**{name: graphs.schema.fields[name] for name in keep}, **fields})
     arrays = {**{name: graphs.arrays[name] for name in keep}, **computed}
     return GraphSet(schema, arrays, {scope: ptr[scope] for scope in schema.scopes})

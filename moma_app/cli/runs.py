@@ -138,8 +138,9 @@ def show(
     for title, values in (("arguments", record.parameters), ("facts", record.facts), ("metrics", metrics)):
         if values:
             say(title)
+            width = max(map(len, values))
             for name, value in sorted(values.items()):
-                say(f"  {name:32} {value}")
+                say(f"  {name:{width}}  {value}")
 
 
 @app.command()

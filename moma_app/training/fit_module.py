@@ -204,9 +204,7 @@ class FitModule(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         # Decided by all processes together: one that left alone would keep the others waiting.
-        stop = self.shared.stop is not None and self.shared.stop()
-        loss, stops = self._loss, float(stop)
-        loss, stops = self._over_processes(loss / self.trainer.world_size, stops)
+        loss, stops = self._over_processes(self._loss / self.trainer.world_size, self._stop_wanted())
         if not math.isfinite(loss) or loss > DIVERGED:
             rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
             self.agreed = True
@@ -214,6 +212,18 @@ class FitModule(L.LightningModule):
                 f"Training diverged in epoch {self.current_epoch + 1} (loss {loss:.3g}) at a learning rate of "
                 f"{rate:.2g}: use a smaller learning rate."
             )
+        self._stop_if(stops)
+
+    def on_validation_batch_end(
+        self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        _, stops = self._over_processes(0.0, self._stop_wanted())
+        self._stop_if(stops)
+
+    def _stop_wanted(self) -> float:
+        return float(self.shared.stop is not None and self.shared.stop())
+
+    def _stop_if(self, stops: float) -> None:
         if stops:
             self.agreed = True
             raise CancelledError("The fit was stopped; it can be resumed from its last finished epoch.")

@@ -72,7 +72,9 @@ def fit_instant(
         )
 
     train, val, test = embed(parts.train), embed(parts.val), embed(parts.test)
-    readout, choices = fit_gaussian_readout(train, data.targets[parts.train], val, data.targets[parts.val])
+    readout, choices = fit_gaussian_readout(
+        train, data.targets[parts.train], val, data.targets[parts.val], progress
+    )
     values, deviations = readout.predict(test)
     targets = data.targets[parts.test]
     errors = regression_errors(values, targets, readout.scale.mean)

@@ -25,7 +25,7 @@ from moma_app.runtime import arithmetic, pick_device, prepare, seed_everything
 from moma_app.training.fit_module import Announce, EndOfEpoch, FitData, FitModule, Shared
 from moma_app.training.frozen import with_frozen_features
 from moma_app.training.model import PropertyModel, TargetScale
-from moma_app.training.parallel import Layout, Parallel, layout, process_rank
+from moma_app.training.parallel import Layout, Parallel, layout, only_first, process_rank
 from moma_app.training.processes import parting, surroundings
 from moma_app.training.settings import FitConfig, Trainable
 
@@ -111,7 +111,7 @@ def fit(
         for old in folder.glob("*.ckpt"):
             old.unlink()
     choose_trainable(model, config.trainable)
-    data = with_frozen_features(model, data, config.trainable, target_device)
+    data = with_frozen_features(model, data, config.trainable, target_device, only_first(progress))
     shared = Shared(data, scale, config, progress=progress, stop=stop)
     task = FitModule(model, shared, use_all=not processes.finds_unused)
     best = ModelCheckpoint(dirpath=folder, filename="best", monitor="val_error", enable_version_counter=False)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from moma_app.progress import Listener, Step, silent
 from moma_app.training.losses import loss_of
 from moma_app.training.model import Head
 from moma_app.training.settings import FitConfig
@@ -24,6 +25,7 @@ def probe(
     train: tuple[Tensor, Tensor],
     val: tuple[Tensor, Tensor],
     config: FitConfig,
+    progress: Listener = silent,
 ) -> float:
     """Train ``head`` in place on embeddings and keep the weights of its best epoch.
 
@@ -32,6 +34,7 @@ def probe(
         train: embeddings [m, d] and targets on the scale of the loss, [m].
         val: the same of the validation rows.
         config: ``head_epochs``, ``head_learning_rate``, ``batch_size``, ``loss`` and ``seed``.
+        progress: gets a ``Step`` after each epoch.
 
     Returns:
         The validation loss of the weights kept.
@@ -58,6 +61,10 @@ def probe(
             error = float(loss_of(head(val[0]), val[1], config.loss))
         if error < best:
             best, best_state = error, copy.deepcopy(head.state_dict())
+        share = (epoch + 1) / config.head_epochs
+        progress(
+            Step(what="epochs of the head alone", done=epoch + 1, total=config.head_epochs, fraction=share)
+        )
     head.load_state_dict(best_state)
     return best
 

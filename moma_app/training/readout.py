@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moma_app.progress import Listener, silent
 from moma_app.training.model import Head, TargetScale
 from moma_app.training.robust_gp import GaussianProcess, Noise, fit_gaussian_process
 from moma_app.training.settings import HeadConfig
@@ -123,7 +124,7 @@ def standardise(embeddings: Floats, center: Floats, spread: Floats) -> Floats:
 
 
 def fit_gaussian_readout(
-    train: Tensor, train_targets: Floats, val: Tensor, val_targets: Floats
+    train: Tensor, train_targets: Floats, val: Tensor, val_targets: Floats, progress: Listener = silent
 ) -> tuple[GaussianReadout, dict[str, float]]:
     """Fit processes with Gaussian and Student-t noise and keep the better one on validation rows.
 
@@ -131,6 +132,7 @@ def fit_gaussian_readout(
         train: embeddings [m, d].
         train_targets: in the task's unit, [m].
         val, val_targets: validation rows.
+        progress: gets a ``Step`` after each step of the search.
 
     Returns:
         The readout, and the validation MAE of each noise model in the task's unit.
@@ -146,7 +148,7 @@ def fit_gaussian_readout(
     errors: dict[str, float] = {}
     noises: tuple[Noise, ...] = ("gaussian", "student-t")
     for noise in noises:
-        process = fit_gaussian_process(inputs, standardised, noise)
+        process = fit_gaussian_process(inputs, standardised, noise, progress)
         readout = GaussianReadout(process, center, spread, scale, noise, calibration=1.0)
         candidates[noise] = readout
         errors[noise] = float(np.abs(readout.predict(val)[0] - val_targets).mean())

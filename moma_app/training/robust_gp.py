@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from scipy.optimize import minimize
 
+from moma_app.progress import Listener, Step, silent
+
 Floats = NDArray[np.float64]
 Noise = Literal["gaussian", "student-t"]
 
@@ -23,6 +25,8 @@ DEGREES = 4.0
 """Degrees of freedom of the Student-t noise."""
 ROUNDS = 10
 """Rounds of expectation-maximisation; the kernel is optimised again in each."""
+STEPS, STEPS_OF_A_ROUND = 60, 5
+"""Of the search for the kernel at most; a few are enough where the next round starts from their end."""
 LENGTH_BOUNDS = (1e-2, 1e2)
 AMPLITUDE_BOUNDS = (1e-2, 1e4)
 
@@ -62,25 +66,27 @@ class GaussianProcess:
         return residuals
 
     def _regressor(self) -> Any:
-        return _regressor(self.amplitude, self.length, self.noise, optimise=False).fit(
-            self.inputs, self.targets
-        )
+        return _regressor(self.amplitude, self.length, self.noise).fit(self.inputs, self.targets)
 
 
-def fit_gaussian_process(inputs: Floats, targets: Floats, noise: Noise) -> GaussianProcess:
+def fit_gaussian_process(
+    inputs: Floats, targets: Floats, noise: Noise, progress: Listener = silent
+) -> GaussianProcess:
     """Fit kernel and noise by marginal likelihood.
 
     Args:
         inputs: standardised features divided by the root of their number, [m, d].
         targets: standardised, [m].
         noise: ``gaussian``: one variance for all rows; ``student-t``: robust to outliers.
+        progress: gets a ``Step`` after each step of the search, of as many as there may be.
     """
+    search = _Search(noise, progress)
     if noise == "gaussian":
-        return _fit_gaussian(inputs, targets)
+        return _fit_gaussian(inputs, targets, search)
     variance, weights = 0.1, np.ones(len(targets))
     amplitude, length = 1.0, 1.0
     for _ in range(ROUNDS):
-        process = _regressor(amplitude, length, variance / weights, optimise=True).fit(inputs, targets)
+        process = _regressor(amplitude, length, variance / weights, search).fit(inputs, targets)
         amplitude = float(process.kernel_.k1.constant_value)
         length = float(process.kernel_.k2.length_scale)
         # E-step: expected squared residual of the latent function; M-step: weights and variance.
@@ -92,7 +98,34 @@ def fit_gaussian_process(inputs: Floats, targets: Floats, noise: Noise) -> Gauss
     return GaussianProcess(inputs, targets, amplitude, length, variance / weights, variance)
 
 
-def _fit_gaussian(inputs: Floats, targets: Floats) -> GaussianProcess:
+class _Search:
+    """Minimises for scikit-learn, and tells of each step; what it raises then ends the search."""
+
+    def __init__(self, noise: Noise, progress: Listener) -> None:
+        self.what = f"Gaussian process, {noise} noise"
+        self.steps = STEPS if noise == "gaussian" else STEPS_OF_A_ROUND
+        self.total = STEPS if noise == "gaussian" else ROUNDS * STEPS_OF_A_ROUND
+        self.done = 0
+        self.progress = progress
+
+    def __call__(self, objective: Any, start: Floats, bounds: Floats) -> tuple[Floats, float]:
+        found = minimize(
+            objective,
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            callback=self._tell,
+            options={"maxiter": self.steps},
+        )
+        return found.x, float(found.fun)
+
+    def _tell(self, _: Floats) -> None:
+        self.done = min(self.done + 1, self.total)
+        self.progress(Step(what=self.what, done=self.done, total=self.total, fraction=self.done / self.total))
+
+
+def _fit_gaussian(inputs: Floats, targets: Floats, search: _Search) -> GaussianProcess:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -101,7 +134,7 @@ def _fit_gaussian(inputs: Floats, targets: Floats) -> GaussianProcess:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a hyper-parameter at its bound is no fault
-        process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=_optimise).fit(inputs, targets)
+        process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=search).fit(inputs, targets)
     fitted = process.kernel_
     noise = float(fitted.k2.noise_level)
     return GaussianProcess(
@@ -114,22 +147,12 @@ def _fit_gaussian(inputs: Floats, targets: Floats) -> GaussianProcess:
     )
 
 
-def _regressor(amplitude: float, length: float, noise: Floats, *, optimise: bool) -> Any:
+def _regressor(amplitude: float, length: float, noise: Floats, search: _Search | None = None) -> Any:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
     kernel = ConstantKernel(amplitude, AMPLITUDE_BOUNDS) * Matern(length, LENGTH_BOUNDS, nu=1.5)
-    return GaussianProcessRegressor(kernel, alpha=noise, optimizer=_optimise_briefly if optimise else None)
-
-
-def _optimise(objective: Any, start: Floats, bounds: Floats, steps: int = 60) -> tuple[Floats, float]:
-    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": steps})
-    return found.x, float(found.fun)
-
-
-def _optimise_briefly(objective: Any, start: Floats, bounds: Floats) -> tuple[Floats, float]:
-    """A few steps are enough where the next round starts from their end."""
-    return _optimise(objective, start, bounds, steps=5)
+    return GaussianProcessRegressor(kernel, alpha=noise, optimizer=search)
 
 
 def _inverse_diagonal(process: Any) -> Floats:

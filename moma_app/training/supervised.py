@@ -136,7 +136,7 @@ def train_on_task(
     model.to(target_device).eval()
     sampling = inverse_frequencies(targets[train]) if recipe.sampling == "inverse-frequency" else None
     fit_data = FitData(graphs, targets, train, val, sampling)
-    _prepare_head(model, fit_data, scale, config, target_device)
+    _prepare_head(model, fit_data, scale, config, device=target_device, progress=progress)
     result = fit(
         model,
         fit_data,
@@ -149,7 +149,7 @@ def train_on_task(
         progress=progress,
         stop=stop,
     )
-    outputs = apply_in_batches(model.to(target_device), graphs, test, target_device)
+    outputs = apply_in_batches(model.to(target_device), graphs, test, target_device, progress=progress)
     model.to("cpu")
     errors: RegressionErrors | ClassificationErrors
     if classes:
@@ -164,17 +164,23 @@ def train_on_task(
 
 
 def _prepare_head(
-    model: PropertyModel, data: FitData, scale: TargetScale, config: FitConfig, device: torch.device
+    model: PropertyModel,
+    data: FitData,
+    scale: TargetScale,
+    config: FitConfig,
+    *,
+    device: torch.device,
+    progress: Listener,
 ) -> None:
     """Fit the head's scaler on the train rows and, if asked for, train the head alone."""
-    features = apply_in_batches(model.embed, data.graphs, data.train, device).to(device)
+    features = apply_in_batches(model.embed, data.graphs, data.train, device, progress=progress).to(device)
     model.head.fit_scaler(features)
     if not config.head_epochs:
         return
     values = torch.from_numpy(data.targets).to(device)
     values = values.long() if config.loss == "cross-entropy" else scale.standardise(values).float()
-    val_features = apply_in_batches(model.embed, data.graphs, data.val, device).to(device)
-    probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config)
+    val_features = apply_in_batches(model.embed, data.graphs, data.val, device, progress=progress).to(device)
+    probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config, progress)
 
 
 def pooling_of(data: TaskData) -> Pooling:

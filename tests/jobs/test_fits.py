@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 
 from moma_app.jobs.events import read
 from moma_app.jobs.jobs import Jobs
-from moma_app.progress import EpochEnded, Event
+from moma_app.progress import EpochEnded, Event, Step
 from moma_app.tasks import get_task
 from moma_app.training.recipe import load_recipe
 from moma_app.work.cell import cell_spec
@@ -68,6 +69,30 @@ def test_a_resumed_and_a_repeated_fit_give_the_numbers_of_an_undisturbed_one(inl
     )
     kept = inline.store.artefacts(undisturbed.run_id)
     assert {"composition.json", "report.html", "predictor/predictor.json"} <= set(kept)
+
+
+@pytest.mark.parametrize(
+    "stage", ["structures encoded", "epochs of the head alone", "Gaussian process, student-t noise"]
+)
+def test_every_long_stage_can_be_stopped(inline, recipe, stage):
+    """Cancelling must not wait for a stage to end: each tells its steps, and a step is where it ends."""
+    heard: list[Step] = []
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, Step) and event.what == stage:
+            heard.append(event)
+            running = next(record for record in inline.store.runs() if record.state == "running")
+            inline.folder(running.id).joinpath("cancel").touch()
+            time.sleep(0.5)  # longer than the recorder takes to see it
+
+    task = get_task(TASK)
+    if stage.startswith("Gaussian"):
+        spec = cell_spec(task, "instant-bare", device="cpu")
+    else:
+        spec = finetune_spec(task, recipe, start="backbone", device="cpu")
+    outcome = inline.run(spec, cancel)
+    assert outcome.state == "cancelled"
+    assert len(heard) == 1
 
 
 def test_two_processes_of_one_run_train_the_module_of_one(inline, recipe, tmp_path):

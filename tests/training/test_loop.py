@@ -69,9 +69,18 @@ def test_a_resumed_fit_ends_as_an_undisturbed_one(new_model, fit_data, scale, tm
 
 def test_epochs_without_improvement_are_not_repeated_either(new_model, fit_data, scale, tmp_path):
     config = dataclasses.replace(SHORT, epochs=4, learning_rate=0.0, head_learning_rate=0.0)
-    steps = iter(range(100))
+    ended = []
     with pytest.raises(CancelledError):  # in the fourth epoch
-        fit(new_model(), fit_data, scale, config, tmp_path, device="cpu", stop=lambda: next(steps) == 13)
+        fit(
+            new_model(),
+            fit_data,
+            scale,
+            config,
+            tmp_path,
+            device="cpu",
+            progress=ended.append,
+            stop=lambda: len(ended) == 3,
+        )
     events = []
     result = fit(
         new_model(), fit_data, scale, config, tmp_path, device="cpu", resume=True, progress=events.append
