@@ -15,51 +15,15 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 
-from moma_app.cli import main
 from moma_app.hub import Hub
 from moma_app.hub.hub import BUILTIN
 
 TASK = "elemental_bulk_modulus"
 
 
-@pytest.fixture
-def moma(capsys, monkeypatch):
-    """Run a command; return exit code, standard output, standard error."""
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch):
     monkeypatch.setenv("MOMA_DEVICE", "cpu")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stop.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
-def ok(moma):
-    """Run a command that must succeed; return its standard output."""
-
-    def run(*arguments: object) -> str:
-        code, out, err = moma(*arguments)
-        assert code == 0, err
-        return out
-
-    return run
-
-
-@pytest.fixture
-def refused(moma):
-    """Run a command that must fail with one sentence; return it."""
-
-    def run(*arguments: object) -> str:
-        code, _, err = moma(*arguments)
-        assert code == 1
-        assert "Traceback" not in err
-        return err.split("Error: ")[-1]
-
-    return run
 
 
 @pytest.fixture

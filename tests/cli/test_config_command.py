@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from moma_app.cli import main
 from moma_app.cli.output import out
 from moma_app.config import get_settings, user_config_file
 
@@ -24,20 +23,6 @@ def own_place(monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "user"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-
-
-@pytest.fixture
-def moma(capsys):
-    """Run a command; return exit code, standard output, standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stop.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return run
 
 
 def shown(moma, *arguments):

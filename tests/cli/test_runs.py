@@ -12,53 +12,24 @@ import time
 
 import pytest
 
-from moma_app.cli import main
-
 TASK = "elemental_bulk_modulus"
 
 
-@pytest.fixture
-def moma(capsys, monkeypatch, tmp_path):
-    """Run a command in a home of its own; return exit code, standard output, standard error."""
+@pytest.fixture(autouse=True)
+def _own_memory(monkeypatch, tmp_path):
     monkeypatch.setenv("MOMA_DEVICE", "cpu")
     monkeypatch.setenv("MOMA_HOME", str(tmp_path / "home"))
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stop.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
 
-    return run
-
-
-@pytest.fixture
-def ok(moma):
-    def run(*arguments: object) -> str:
-        code, out, err = moma(*arguments)
-        assert code == 0, err
-        return out
-
-    return run
-
-
-def refused(moma, *arguments: object) -> str:
-    code, _, err = moma(*arguments)
-    assert code == 1
-    assert "Traceback" not in err
-    return err.split("Error: ")[-1]
-
-
-def test_an_empty_memory(ok, moma):
+def test_an_empty_memory(ok, refused):
     assert ok("runs", "list").strip() == "No runs yet."
     assert json.loads(ok("runs", "list", "--json")) == []
-    assert "no runs yet" in refused(moma, "runs", "show", "last")
-    assert "no run's id" in refused(moma, "runs", "show", "mp_phonons")
-    assert "did you mean finished" in refused(moma, "runs", "list", "--state", "finish")
+    assert "no runs yet" in refused("runs", "show", "last")
+    assert "no run's id" in refused("runs", "show", "mp_phonons")
+    assert "did you mean finished" in refused("runs", "list", "--state", "finish")
 
 
-def test_the_life_of_a_composition(ok, moma, tmp_path):
+def test_the_life_of_a_composition(ok, refused, tmp_path):
     ok("compose", TASK, "--instant", "--hub", "builtin", "-q")
     (listed,) = json.loads(ok("runs", "list", "--json"))
     run = listed["id"][:8]
@@ -78,8 +49,8 @@ def test_the_life_of_a_composition(ok, moma, tmp_path):
     ok("runs", "fetch", run, tmp_path / "out", "--name", "predictor")
     assert (tmp_path / "out" / "predictor" / "predictor.json").is_file()
     assert "report.html" in ok("runs", "fetch", run, tmp_path / "all")
-    assert "already" in refused(moma, "runs", "cancel", run)
-    assert "rerun" in refused(moma, "runs", "resume", run)
+    assert "already" in refused("runs", "cancel", run)
+    assert "rerun" in refused("runs", "resume", run)
     assert json.loads(
         ok("runs", "prune", "--older-than", "0", "--state", "finished", "--keep", "1", "--dry-run", "--json")
     )["runs"] == [listed["id"]]
@@ -89,8 +60,8 @@ def test_the_life_of_a_composition(ok, moma, tmp_path):
     assert "No runs yet." in ok("runs", "list")
 
 
-def test_a_failure_names_the_run_and_its_log(ok, moma):
-    sentence = refused(moma, "compose", "mp_phonons", "--hub", "builtin")
+def test_a_failure_names_the_run_and_its_log(ok, refused):
+    sentence = refused("compose", "mp_phonons", "--hub", "builtin")
     assert "moma tasks fetch mp_phonons" in sentence
     run = re.search(r"run ([0-9a-f]{8})", sentence)[1]
     assert "DataNotFoundError" in ok("runs", "log", run)
@@ -107,11 +78,11 @@ def test_comparing_different_runs_shows_what_differs(ok):
     assert re.search(r"amc\.k\s+3\s+5", compared)
 
 
-def test_processes_that_cannot_be_had_are_refused_at_once(moma):
+def test_processes_that_cannot_be_had_are_refused_at_once(refused):
     train = ("hub", "train", TASK, "--name", "x")
-    assert "torchrun or srun" in refused(moma, *train, "--nodes", "2")
-    assert "give --device cuda" in refused(moma, *train, "--devices", "2", "--device", "auto")
-    assert "did you mean ddp" in refused(moma, *train, "--strategy", "dpd")
+    assert "torchrun or srun" in refused(*train, "--nodes", "2")
+    assert "give --device cuda" in refused(*train, "--devices", "2", "--device", "auto")
+    assert "did you mean ddp" in refused(*train, "--strategy", "dpd")
 
 
 def test_local_workers_from_start_to_stop(tmp_path):
