@@ -97,11 +97,13 @@ class Context:
         """Keep what decides the result and is not an argument: hashes of data and hub, hardware."""
         self._facts(facts)
 
-    def spread(self, piece: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def spread(
+        self, piece: Callable[[Any, Listener], Any], arguments: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
         """Do pieces of the work on all workers of the cluster, or one after another here if there are none.
 
         Args:
-            piece: a function that can be imported by name.
+            piece: a function of an argument and a listener, that can be imported by name.
             arguments: one for each piece.
 
         Yields:
@@ -112,7 +114,4 @@ class Context:
         """
         from moma_app.jobs.pieces import spread
 
-        for number, result in spread(self.order, piece, arguments):
-            yield number, result
-            if self.stop():
-                raise CancelledError(CANCELLED)
+        yield from spread(self.order, piece, arguments, self.progress, self.stop)

@@ -27,7 +27,7 @@ from moma_app.jobs.logs import LOG, log_event, run_log
 from moma_app.jobs.order import Order, Outcome, surroundings
 from moma_app.jobs.processes import run_in_processes
 from moma_app.jobs.record import HEARTBEAT, Record
-from moma_app.jobs.recorder import CANCEL, Recorder
+from moma_app.jobs.recorder import Recorder
 from moma_app.jobs.registry import get_unit
 from moma_app.jobs.store import RESULT, RunStore, StoreError
 from moma_app.progress import Event, Listener, RunChanged, silent
@@ -207,7 +207,6 @@ class _Execution:
         for name in (LOG, EVENTS):
             if (path := self.folder / name).is_file():
                 self.store.keep(run_id, path)
-        (self.folder / CANCEL).unlink(missing_ok=True)
         last = RunChanged(state=outcome.state, message=outcome.message, fraction=1.0)
         self.store.change(
             run_id,

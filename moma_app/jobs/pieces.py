@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from moma_app.errors import CancelledError
+from moma_app.jobs.context import CANCELLED
 from moma_app.jobs.order import Order, surroundings
+from moma_app.jobs.recorder import CANCEL
+from moma_app.progress import Event, Listener
 
+Piece = Callable[[Any, Listener], Any]
+"""Does one piece of the work, and tells of its steps, where it may be stopped."""
+PAUSE = 0.05
 BATCH = 1000
 """Pieces that are handed to the scheduler at once; fewer take it longer, more keep the first one waiting."""
 
@@ -25,16 +33,19 @@ def workers_of_this_run() -> int:
 
 
 def spread(
-    order: Order | None, piece: Callable[[Any], Any], arguments: Sequence[Any]
+    order: Order | None, piece: Piece, arguments: Sequence[Any], progress: Listener, stop: Callable[[], bool]
 ) -> Iterator[tuple[int, Any]]:
     """Do pieces on all workers, and yield number and result of each as it comes.
 
     Without an order, or outside of a worker, they are done here, in their order. While the workers
     are busy with pieces, this run's own worker takes part. A piece whose worker is lost is done again.
+
+    Raises:
+        CancelledError: ``stop`` said so; pieces on other workers end at their next event.
     """
     if order is None or workers_of_this_run() == 1:
         for number, value in enumerate(arguments):
-            yield number, piece(value)
+            yield number, piece(value, progress)
         return
     from distributed import as_completed, worker_client
 
@@ -59,16 +70,27 @@ def spread(
         )
         numbers = {future.key: number for number, future in enumerate(futures)}
         try:
-            for future in as_completed(futures):
-                yield numbers[future.key], future.result()
-                future.release()
+            arriving = as_completed(futures)
+            while not arriving.is_empty():
+                for future in arriving.next_batch(block=False):
+                    yield numbers[future.key], future.result()
+                    future.release()
+                if stop():
+                    raise CancelledError(CANCELLED)
+                time.sleep(PAUSE)
         finally:
             client.cancel([future for future in futures if not future.done()])
 
 
-def do_piece(order: dict[str, Any], piece: Callable[[Any], Any], value: Any, *contents: bytes) -> Any:
+def do_piece(order: dict[str, Any], piece: Piece, value: Any, *contents: bytes) -> Any:
     """Do one piece on a worker; Dask calls this."""
     parsed = Order.from_dict(order)
+    request = parsed.folder / CANCEL  # a worker that does not see it does its piece to the end
+
+    def heed(_: Event) -> None:
+        if request.exists():
+            raise CancelledError(CANCELLED)
+
     hashes = [blob.sha256 for blob in parsed.spec.files.values()]
     with surroundings(parsed, dict(zip(hashes, contents, strict=False))):
-        return piece(value)
+        return piece(value, heed)

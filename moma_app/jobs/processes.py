@@ -66,7 +66,7 @@ def run_in_processes(spec: RunSpec, context: Context) -> dict[str, Any]:
         _pass_on(torchrun, folder, context)
     finally:
         _end(torchrun, folder)
-    return _answer(folder, spec)
+    return _answer(folder, spec, context)
 
 
 def _pass_on(torchrun: subprocess.Popen[bytes], folder: Path, context: Context) -> None:
@@ -93,7 +93,7 @@ def _end(torchrun: subprocess.Popen[bytes], folder: Path) -> None:
         torchrun.wait()
 
 
-def _answer(folder: Path, spec: RunSpec) -> dict[str, Any]:
+def _answer(folder: Path, spec: RunSpec, context: Context) -> dict[str, Any]:
     try:
         answer = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -104,6 +104,7 @@ def _answer(folder: Path, spec: RunSpec) -> dict[str, Any]:
         ) from None
     if "error" in answer:
         raise CancelledError(answer["error"]) if answer["cancelled"] else MomaError(answer["error"])
+    context.facts(**answer["facts"])
     result: dict[str, Any] = answer["result"]
     return result
 
@@ -135,7 +136,7 @@ def _one_of_them(folder: Path) -> None:
     with override(job["settings"]):
         try:
             result = get_unit(spec.unit)(context, **spec.arguments, **spec.publish)
-            answer = {"result": {**result, "facts": facts} if facts else result}
+            answer = {"result": result, "facts": facts}
         except MomaError as exc:
             answer = {"error": str(exc), "cancelled": isinstance(exc, CancelledError)}
     if first:

@@ -27,7 +27,7 @@ from moma_app.hub.encode import MODULES_AT_ONCE, Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.jobs.context import Context
 from moma_app.jobs.pieces import workers_of_this_run
-from moma_app.progress import Step
+from moma_app.progress import Listener, Step, silent
 from moma_app.runtime import pick_device, prepare
 from moma_app.structures import StructureSet
 from moma_app.tasks import get_task
@@ -125,7 +125,7 @@ class SpreadEncoder:
                     yield Encoded(module, torch.from_numpy(encoded), seconds[group] / len(groups[group]))
 
 
-def encode_piece(piece: Piece) -> tuple[NDArray[np.float32], float]:
+def encode_piece(piece: Piece, progress: Listener = silent) -> tuple[NDArray[np.float32], float]:
     """Return embeddings [modules, n, d] of some structures by some modules, and the seconds it took.
 
     Raises:
@@ -148,7 +148,7 @@ def encode_piece(piece: Piece) -> tuple[NDArray[np.float32], float]:
     files = get_task(piece.task).files()
     state = tuple((str(path), path.stat().st_mtime_ns) for path in files.values())
     structures = _structures(piece.task, state).take(piece.rows)
-    graphs = cached_graphs(backbone, structures, settings.graph_folder)
+    graphs = cached_graphs(backbone, structures, settings.graph_folder, progress)
     encoded = encode_modules(
         modules,
         backbone,
@@ -156,6 +156,7 @@ def encode_piece(piece: Piece) -> tuple[NDArray[np.float32], float]:
         layers=piece.layers,
         pooling=piece.pooling,
         device=pick_device(piece.device),
+        progress=progress,
     )
     embeddings = np.stack([each.embeddings.numpy() for each in encoded])
     return embeddings, time.perf_counter() - started

@@ -16,7 +16,19 @@ from moma_app.jobs.registry import get_unit
 from moma_app.jobs.service import find_service, stop_service
 from moma_app.jobs.spec import RunSpec
 
-UNITS = ("nap", "deaf", "break_", "die", "many", "where", "spread", "threads", "publish", "ranks")
+UNITS = (
+    "nap",
+    "deaf",
+    "break_",
+    "die",
+    "many",
+    "where",
+    "spread",
+    "threads",
+    "publish",
+    "ranks",
+    "many_slow",
+)
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,21 @@ def test_two_workers_do_the_pieces_of_one_run_and_change_nothing(cluster, monkey
     assert there.objective == here.objective
 
 
+def test_pieces_on_other_workers_end_with_their_run(cluster, nap):
+    cluster("one")
+    cluster("two")
+    with Jobs() as jobs:
+        wait_for_workers(jobs, 2)
+        run_id = jobs.submit(RunSpec("test-many_slow", {"pieces": 4}))
+        time.sleep(3)
+        started = time.monotonic()
+        assert jobs.cancel(run_id).state == "cancelled"
+        assert time.monotonic() - started < 10
+        both = [jobs.submit(nap(1)), jobs.submit(nap(2))]
+        assert [jobs.wait(run).state for run in both] == ["finished", "finished"]
+        assert time.monotonic() - started < 30, "no worker is busy with what nobody wants"
+
+
 def test_chunks_of_structures_on_two_workers_give_the_same_embeddings(cluster):
     cluster("one")
     cluster("two")

@@ -109,7 +109,9 @@ def test_two_processes_of_one_run_train_the_module_of_one(inline, recipe, tmp_pa
         outcome = inline.run(spec, heard.append)
         assert outcome.state == "finished", outcome.message
         assert sum(isinstance(event, EpochEnded) for event in heard) == 1
-        assert inline.record(outcome.run_id).metrics["val_error"] > 0
+        record = inline.record(outcome.run_id)
+        assert record.metrics["val_error"] > 0
+        assert {"data_hash", "seed", "hardware"} <= set(record.facts)
         (file,) = (tmp_path / "hub").glob(f"by{devices}-*.safetensors")
         weights.append(load_file(file))
     for name, tensor in weights[0].items():

@@ -55,7 +55,20 @@ def many(context, *, pieces):
     }
 
 
-def piece(number):
+def many_slow(context, *, pieces):
+    """Spread pieces that take long."""
+    return {"values": [value for _, value in context.spread(slow_piece, list(range(pieces)))]}
+
+
+def slow_piece(number, progress):
+    """Take long, and tell of it."""
+    for step in range(600):
+        time.sleep(0.1)
+        progress(Step(what="slow", done=step, total=600))
+    return number
+
+
+def piece(number, progress):
     """Be one of many."""
     time.sleep(0.05)
     return number**2, os.getpid()
