@@ -26,7 +26,7 @@ from moma_app.jobs.spec import Needs, RunSpec
 from moma_app.progress import Note, RunChanged, Step
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -156,7 +156,8 @@ def test_without_work_the_workers_end_by_themselves(home, monkeypatch):
     monkeypatch.setenv("MOMA_IDLE_MINUTES", "0.05")
     service = ensure_service(get_settings(), idle=lambda _: False)
     assert service.alive
-    until(lambda: not any(process.lives() for process in service.processes))
+    # A worker that was still starting when its scheduler ended tries for its death timeout of 60 s.
+    until(lambda: not any(process.lives() for process in service.processes), 120)
     assert not find_service(get_settings()).alive
 
 
