@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from moma_app.jobs.events import EVENTS, Numbered, Reader
@@ -19,12 +19,13 @@ LOOK_EVERY = 1.0
 """Seconds between two looks into the store."""
 
 
-def watch(jobs: Jobs, run_id: str) -> Iterator[Numbered]:
+def watch(jobs: Jobs, run_id: str, stop: Callable[[], bool] | None = None) -> Iterator[Numbered]:
     """Yield a run's events from the first one on, in order, until it ends.
 
     They are read from the run's folder, or come through Dask's scheduler if the worker has a disk of
     its own. While the run waits for a worker that is told too, as number -1, which is not kept. The
-    last event is always a ``RunChanged`` with the run's last state, whoever wrote it.
+    last event is always a ``RunChanged`` with the run's last state, whoever wrote it, unless ``stop``
+    says that nobody listens any more.
     """
     reader = Reader(jobs.folder(run_id) / EVENTS)
     distant: queue.SimpleQueue[Numbered] | None = None
@@ -38,6 +39,8 @@ def watch(jobs: Jobs, run_id: str) -> Iterator[Numbered]:
             yield entry
         if ended:
             break
+        if stop is not None and stop():
+            return
         told_end = last is not None and isinstance(last.event, RunChanged) and last.event.fraction == 1
         if told_end or time.monotonic() >= next_look:
             record = settle(jobs, jobs.store.get(run_id))

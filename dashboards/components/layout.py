@@ -1,0 +1,97 @@
+"""Sections, notes, empty states: how every page is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewable
+
+GAP = 10
+"""Pixels between parts."""
+
+
+def section(title: str, *content: Any, note: str = "", min_height: int | None = None, **options: Any) -> Viewable:
+    """Return a framed part of a page with a heading.
+
+    Args:
+        title: heading.
+        content: what it holds, from top to bottom.
+        note: one or two sentences under the heading.
+        min_height: pixels that are kept free, so that nothing below jumps when it fills.
+        options: of the layout.
+    """
+    head: list[Any] = [pmui.Typography(title, variant="h6", margin=(2, GAP), sx={"fontSize": "1.05rem"})] if title else []
+    if note:
+        head.append(muted(note))
+    return pmui.Paper(
+        *head,
+        *content,
+        elevation=0,
+        variant="outlined",
+        sizing_mode="stretch_width",
+        min_height=min_height,
+        margin=options.pop("margin", GAP),
+        sx={"padding": "10px 8px", "overflow": "hidden"},
+        **options,
+    )
+
+
+def muted(text: str, **options: Any) -> Viewable:
+    """Return a short explanation in a quiet colour. Text is shown literally."""
+    return pmui.Typography(
+        literal(text),
+        variant="body2",
+        margin=options.pop("margin", (0, GAP, 6, GAP)),
+        sx={"color": "text.secondary", "overflowWrap": "anywhere"},
+        sizing_mode="stretch_width",
+        **options,
+    )
+
+
+def empty(text: str, icon: str = "info", *actions: Viewable) -> Viewable:
+    """Return what an empty part shows: what it is for and what to do next."""
+    return pmui.Column(
+        pmui.Typography(literal(text), variant="body2", sx={"color": "text.secondary", "textAlign": "center"}, align="center"),
+        *actions,
+        sizing_mode="stretch_width",
+        align="center",
+        margin=(24, GAP),
+        css_classes=["moma-empty"],
+    )
+
+
+def columns(*parts: Viewable, widths: Sequence[int] | None = None) -> Viewable:
+    """Return parts side by side; they go below each other where the page is narrow.
+
+    Args:
+        parts: from left to right.
+        widths: in twelfths of the page, from 900 px up; equal by default.
+    """
+    shares = widths or [12 // len(parts)] * len(parts)
+    cells = [
+        pmui.Grid(part, size={"xs": 12, "md": share}, sizing_mode="stretch_width")
+        for part, share in zip(parts, shares, strict=True)
+    ]
+    return pmui.Grid(*cells, container=True, spacing=0, sizing_mode="stretch_width", margin=0)
+
+
+def row(*parts: Any, **options: Any) -> Viewable:
+    """Return small parts in a line that wraps."""
+    return pmui.FlexBox(*parts, align_items="center", sizing_mode="stretch_width", **options)
+
+
+def literal(text: str) -> str:
+    """Return text as HTML that shows it as it is: formulas, file names and messages come from anywhere."""
+    from html import escape
+
+    return escape(text, quote=False)
+
+
+def fold(title: str, *content: Any, opened: bool = False) -> Viewable:
+    """Return something behind a fold."""
+    return pn.Card(
+        *content, title=literal(title), collapsed=not opened, sizing_mode="stretch_width", margin=GAP, hide_header=False
+    )

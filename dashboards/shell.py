@@ -1,0 +1,76 @@
+"""The frame around every page: header, menu, theme, address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboards.looks import PAGE_CSS, THEME
+from dashboards.pages import PAGES, PageInfo
+from dashboards.runs_light import RunsLight
+from dashboards.session import Session
+
+Links = Callable[[str, str], str]
+"""From a page's slug and a query to its address."""
+MENU_WIDTH = 208
+EXTENSIONS = ("tabulator",)
+
+
+def prepare() -> None:
+    """Load Panel's extensions; once for each session, as Panel wants it."""
+    pn.extension(*EXTENSIONS, notifications=True)
+
+
+def build_page(page: PageInfo, links: Links) -> pmui.Page:
+    """Build a page with its frame for the session of the moment."""
+    session = Session(links)
+    frame = pmui.Page(
+        meta_title=f"{page.title} · MoMa",
+        sidebar=[_menu(page, session)],
+        sidebar_width=MENU_WIDTH,
+        sidebar_resizable=False,
+        header=[_brand(), RunsLight(session).view],
+        dark_theme=session.mode == "dark",
+        theme_config=THEME,
+        raw_css=[PAGE_CSS],
+        busy_indicator=None,
+        css_classes=["moma-page"],
+    )
+
+    def change_theme(event: Any) -> None:
+        session.mode = session.browser.theme = "dark" if event.new else "light"
+
+    frame.param.watch(change_theme, "dark_theme")
+    heading = pn.Column(
+        pmui.Typography(page.title, variant="h5", sx={"fontWeight": 600}),
+        pmui.Typography(page.summary, variant="body2", sx={"color": "text.secondary"}),
+        sizing_mode="stretch_width",
+        margin=(16, 24, 8, 24),
+    )
+    content = pn.Column(*page.build(session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
+    frame.main = [heading, content, session.browser]
+    pn.state.curdoc.title = f"{page.title} · MoMa"
+    pn.state.curdoc.config.notify_connection_status = False  # the page tells it in its own words
+    return frame
+
+
+def _brand() -> pmui.Typography:
+    return pmui.Typography(
+        "MoMa",
+        variant="h6",
+        margin=0,
+        sx={"fontWeight": 700, "color": "text.primary", "letterSpacing": "0.02em"},
+        sizing_mode="stretch_width",
+    )
+
+
+def _menu(current: PageInfo, session: Session) -> pmui.MenuList:
+    items = [
+        {"label": page.title, "icon": page.icon, "href": session.link(page.slug)} for page in PAGES
+    ]
+    return pmui.MenuList(
+        items=items, active=(PAGES.index(current),), dense=True, sizing_mode="stretch_width", margin=(8, 0)
+    )
