@@ -1,6 +1,6 @@
-# Two commands: `make demo` runs the main job offline, `make test` runs all tests.
-# Each installs what it needs into .venv first. On Debian and Ubuntu python3-venv is installed if missing, and
-# for the tests a C compiler.
+# Three commands: `make demo` runs the main job offline, `make test` runs all tests.
+# `make dashboard` opens the application. Each installs what it needs into .venv first. On Debian and Ubuntu
+# python3-venv is installed if missing, and for the tests a C compiler and Chromium.
 #
 #   PYTHON=python3.12 make demo        another interpreter (3.11 or newer)
 #   PIP_FLAGS="--index-url ..." make   options for pip, for example a mirror, or PyTorch's CPU-only index:
@@ -11,10 +11,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c requirements/tested.txt
 
-.PHONY: demo test lint install clean
+.PHONY: demo dashboard test lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/moma demo
+
+dashboard: $(VENV)/.installed
+	$(BIN)/moma dashboard
 
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -37,6 +40,7 @@ $(VENV)/.installed: pyproject.toml requirements/tested.txt | $(BIN)/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "Installing gcc, for the CPU kernels"; apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { echo "Installing Chromium, for the tests of the dashboard"; apt-get update -qq && apt-get install -y -qq chromium; }
 	$(PIP) -e ".[test]"
 	@touch $@
 

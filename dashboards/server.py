@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,6 +105,8 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     from dashboards.uploads import set_limit
 
     set_limit(options.max_upload_mb)
+    # The origins that may connect are fixed before the server listens.
+    port = options.port or _free_port(options.address)
 
     def builder(page: Any) -> Callable[[], Any]:
         def build() -> Any:
@@ -117,8 +120,8 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
         server = pn.io.server.get_server(
             routes,
             address=options.address,
-            port=options.port,
-            websocket_origin=_origins(options),
+            port=port,
+            websocket_origin=_origins(options, port),
             static_dirs={"moma": str(Path(__file__).parent / "static")},
             websocket_max_message_size=2 * CHUNK,
             http_server_kwargs={"max_buffer_size": 2 * CHUNK},
@@ -130,7 +133,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
         )
     except OSError as exc:
         raise InputError(
-            f"The dashboard cannot listen on {options.address}:{options.port} ({exc.strerror or exc}): choose another --port."
+            f"The dashboard cannot listen on {options.address}:{port} ({exc.strerror or exc}): choose another --port."
         ) from exc
     server.start()
     address = f"http://{_shown(options.address)}:{server.port}"
@@ -162,9 +165,14 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _origins(options: ServerOptions) -> list[str]:
-    names = {options.address, *(("localhost", "127.0.0.1") if is_loopback(options.address) else ())}
-    return [*(f"{name}:{options.port}" for name in sorted(names)), *options.origins]
+def _origins(options: ServerOptions, port: int) -> list[str]:
+    names = {_shown(options.address), *(("localhost", "127.0.0.1") if is_loopback(options.address) else ())}
+    return [*(f"{name}:{port}" for name in sorted(names)), *options.origins]
+
+
+def _free_port(address: str) -> int:
+    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as taken:
+        return int(taken.getsockname()[1])
 
 
 def _shown(address: str) -> str:

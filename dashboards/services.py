@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,25 @@ def _jobs() -> Jobs:
     return Jobs()
 
 
+def artefact(run_id: str, name: str) -> Path:
+    """Return a copy of an artefact of a finished run, fetched once for all pages.
+
+    Raises:
+        DataNotFoundError: the run has no such artefact.
+    """
+    return _artefact(run_id, name)
+
+
+@lru_cache(maxsize=128)
+def _artefact(run_id: str, name: str) -> Path:
+    return get_jobs().store.fetch(run_id, name, Path(_scratch().name) / run_id)
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="moma-dashboard-")
+
+
 def get_hub(where: str | None = None) -> Hub:
     """Open a hub: ``None`` for the user's and the built-in one, ``builtin``, or a folder."""
     from moma_app.hub.hub import Hub
@@ -48,6 +68,24 @@ def all_tasks() -> list[Task]:
     from moma_app.tasks import list_tasks
 
     return sorted(list_tasks(), key=lambda task: not task.available)
+
+
+def n_rows(task: Task) -> int | None:
+    """Return how many rows a task has, from its file's footer; ``None`` if it is not on this machine."""
+    path = task.path
+    if path is not None:
+        return _rows(str(path), path.stat().st_mtime_ns)
+    return len(task_data(task.name)) if task.available else None
+
+
+@lru_cache(maxsize=4096)
+def _rows(path: str, _state: int) -> int:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return int(parquet.read_metadata(path).num_rows)
+    except (ArrowException, OSError):
+        return 0
 
 
 def task_data(name: str) -> TaskData:

@@ -1,0 +1,84 @@
+"""Choosing a dataset: search by name, property or family; sizes and units in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import panel_material_ui as pmui
+import param
+from panel.viewable import Viewable, Viewer
+
+from dashboards.services import all_tasks, n_rows
+from dashboards.session import Session
+
+if TYPE_CHECKING:
+    from moma_app.tasks.task import Task
+
+
+class TaskPicker(Viewer):
+    """A searchable list of tasks.
+
+    Args:
+        session: of the page.
+        value: name of the task that is chosen at first; empty for the first one whose data is here.
+        accept: which tasks are offered.
+        label: of the field.
+    """
+
+    value = param.String(doc="Name of the chosen task; empty if none.")
+
+    def __init__(
+        self,
+        session: Session,
+        value: str = "",
+        *,
+        accept: Callable[[Task], bool] = lambda _: True,
+        label: str = "Dataset",
+    ) -> None:
+        super().__init__(value=value)
+        self._select = pmui.Select(
+            label=label,
+            options={value: value} if value else {},
+            value=value or None,
+            searchable=True,
+            filter_on_search=True,
+            sizing_mode="stretch_width",
+            size="small",
+            dropdown_height=420,
+        )
+        self._select.param.watch(lambda event: setattr(self, "value", event.new or ""), "value")
+        session.background(lambda: offers(accept), self._offer)
+
+    def _offer(self, found: tuple[dict[str, str], list[str]]) -> None:
+        labels, absent = found
+        chosen = self.value if self.value in labels.values() else next(iter(labels.values()), "")
+        self._select.param.update(options=labels, disabled_options=absent, value=chosen or None)
+        self.value = chosen
+
+    def __panel__(self) -> Viewable:
+        return self._select
+
+
+def offers(accept: Callable[[Task], bool]) -> tuple[dict[str, str], list[str]]:
+    """Return names of tasks by what the list shows, and the names of those whose data is not here.
+
+    Small tasks that modules can help come first, then those that modules are trained on.
+    """
+    order = {"user": 0, "downstream": 1, "upstream": 2}
+    tasks = [task for task in all_tasks() if accept(task)]
+    tasks.sort(key=lambda task: (not task.available, order[task.spec.role]))
+    return {describe(task): task.name for task in tasks}, [t.name for t in tasks if not t.available]
+
+
+def describe(task: Task) -> str:
+    """Return a task in one line: name, property with unit, family, rows."""
+    unit = f" ({task.spec.unit})" if task.spec.unit and task.spec.kind == "regression" else ""
+    rows = n_rows(task)
+    size = f"{rows:,} rows" if rows is not None else "not on this machine"
+    return f"{task.name}: {task.spec.property}{unit}, {task.spec.family}, {size}"
+
+
+def composable(task: Task) -> bool:
+    """Say whether AMC can weigh modules for a task: it needs numbers."""
+    return task.spec.kind == "regression"
