@@ -1,26 +1,25 @@
-"""Bar charts of a composition: weights and proxy errors by module."""
+"""Bar charts of a composition: weights and proxy errors by module, finished or growing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from moma_app.plots import payloads
-from moma_app.plots.drawing import PLAIN_TOOLS, holoviews, hover, two_lines
-from moma_app.plots.text import column, number, weight_text, with_unit, with_unit_after
-from moma_app.plots.theme import COLORS, FONT, TICK_SIZE, Mode, series_color, styled
+from moma_app.plots.bar_values import TOP, ModuleBar, ModuleBars, growing_values, module_bars
+from moma_app.plots.drawing import PLAIN_TOOLS, holoviews, hover, round_up, two_lines
+from moma_app.plots.payloads import finite
+from moma_app.plots.rows import row_panel, row_rectangles, value_labels
+from moma_app.plots.text import column, count, number, weight_text, with_unit, with_unit_after
+from moma_app.plots.theme import COLORS, Mode, series_color
 
 if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult
 
-ROW_HEIGHT = 24
-"""Pixels for one module."""
-_GREY = "grey: weight 0"
 _BAR_COLUMNS = ("module", "predicts", "weight", "proxy", "proxy_std")
 
 
-def weight_bars(result: AMCResult, *, top: int = payloads.TOP, mode: Mode = "light") -> Any:
+def weight_bars(result: AMCResult, *, top: int = TOP, mode: Mode = "light") -> Any:
     """Draw the weights as bars, and beside each module its proxy error.
 
     Args:
@@ -31,45 +30,108 @@ def weight_bars(result: AMCResult, *, top: int = payloads.TOP, mode: Mode = "lig
     Returns:
         A HoloViews layout of two panels that share their rows.
     """
-    data = payloads.module_bars(result, "weight", top)
-    weights = _weight_panel(data, mode)
-    errors = _error_panel(data, mode)
-    return (weights + errors).opts(toolbar=None, shared_axes=False, merge_tools=False)
+    data = module_bars(result, "weight", top)
+    return side_by_side(_weight_panel(data, mode, note=data.note), _error_points(data, mode))
 
 
-def proxy_bars(result: AMCResult, *, top: int = payloads.TOP, mode: Mode = "light") -> Any:
+def proxy_bars(result: AMCResult, *, top: int = TOP, mode: Mode = "light") -> Any:
     """Draw the proxy errors as bars from zero, lowest first; modules with a weight in full colour."""
-    hv = holoviews()
-    data = payloads.module_bars(result, "proxy error", top)
-    colors = COLORS[mode]
-    fill = [series_color(1, mode) if bar.weight > 0 else colors.axis for bar in data.bars]
+    data = module_bars(result, "proxy error", top)
+    return _error_panel(data, mode, note="; ".join(part for part in (_grey(data), data.note) if part))
+
+
+def growing_bars(
+    errors: Mapping[str, float],
+    *,
+    total: int,
+    unit: str,
+    weights: Mapping[str, float] | None = None,
+    predicts: Mapping[str, str] | None = None,
+    top: int = TOP,
+    mode: Mode = "light",
+) -> Any:
+    """Draw the proxy errors of the modules encoded so far, lowest first, and beside them the weights, once known.
+
+    The figure has the same height from the first module to the last. Drawn anew for every module it
+    flickers: a page takes :func:`moma_app.plots.live.live_bars`, which changes the data only.
+
+    Args:
+        errors: proxy MAE by module, in the downstream task's unit.
+        total: modules that the composition will have.
+        unit: of the errors.
+        weights: by module, once they are known.
+        predicts: property and unit by module, for the hover box.
+        top: modules shown at most; the axis says how many more there are.
+        mode: light or dark.
+    """
+    data = growing_values(errors, total=total, unit=unit, weights=weights, predicts=predicts, top=top)
+    rows = min(data.n_modules, top)
+    return side_by_side(growing_errors(data, rows, mode), growing_weights(data, rows, mode))
+
+
+def side_by_side(left: Any, right: Any) -> Any:
+    """Return two panels that share their rows as one layout."""
+    return (left + right).opts(toolbar=None, shared_axes=False, merge_tools=False)
+
+
+def growing_errors(data: ModuleBars, rows: int, mode: Mode, *, left: int = 0) -> Any:
+    """Return the panel of the proxy errors so far, with room for ``rows`` modules and names of ``left`` pixels."""
+    encoded = f"{data.n_modules - data.n_waiting:,} of {count(data.n_modules, 'module')} encoded"
+    note = encoded if data.n_waiting else _grey(data)
+    return _error_panel(data, mode, note=note, rows=rows, left=left, end=round_up(_longest(data.bars)))
+
+
+def growing_weights(data: ModuleBars, rows: int, mode: Mode) -> Any:
+    """Return the panel of the weights, which is empty while they are not known."""
+    known = any(bar.weight is not None for bar in data.bars)
+    note = data.note if known else "known when all modules are encoded"
+    return _weight_panel(data, mode, note=note, rows=rows, named=False)
+
+
+def _longest(bars: Sequence[ModuleBar]) -> float:
+    return max(finite(bar.proxy_mae for bar in bars), default=0.0) or 1.0
+
+
+def _error_panel(
+    data: ModuleBars, mode: Mode, *, note: str, rows: int | None = None, left: int = 0, end: float = 0.0
+) -> Any:
+    """Draw proxy errors as bars; grey ones have weight 0."""
+    grey = COLORS[mode].axis
+    fill = [grey if bar.weight == 0 else series_color(1, mode) for bar in data.bars]
     values = [bar.proxy_mae for bar in data.bars]
-    longest = max(payloads.finite(values), default=1.0) or 1.0
-    bars = _bars(data, values, fill).opts(**_bar_style())
-    labels = _value_labels(values, column(values), mode)
-    return hv.Overlay([bars, labels]).opts(
-        **_panel(data, mode),
-        xlabel=two_lines(with_unit("Proxy error: kNN MAE", data.unit), _remark(data)),
-        xlim=(0, 1.22 * longest),
-        yticks=_row_ticks(data),
+    bars = row_rectangles(values, _bar_columns(data.bars, data.unit), fill, _bar_hover())
+    return (
+        holoviews()
+        .Overlay([bars, value_labels(values, column(values), mode)])
+        .opts(
+            **row_panel([bar.label for bar in data.bars], mode, rows=rows, left=left),
+            xlabel=two_lines(with_unit("Proxy error: kNN MAE", data.unit), note),
+            xlim=(0, 1.22 * max(end, _longest(data.bars))),
+        )
     )
 
 
-def _weight_panel(data: payloads.ModuleBars, mode: Mode) -> Any:
-    hv = holoviews()
-    values = [bar.weight for bar in data.bars]
-    longest = max(payloads.finite(values), default=0.0) or 1.0
-    bars = _bars(data, values, [series_color(0, mode)] * len(values)).opts(**_bar_style())
-    labels = _value_labels(values, [weight_text(value) for value in values], mode)
-    return hv.Overlay([bars, labels]).opts(
-        **_panel(data, mode),
-        xlabel=two_lines("Composition weight", data.note),
-        xlim=(0, 1.22 * longest),
-        yticks=_row_ticks(data),
+def _weight_panel(
+    data: ModuleBars, mode: Mode, *, note: str, rows: int | None = None, named: bool = True
+) -> Any:
+    values = [math.nan if bar.weight is None else bar.weight for bar in data.bars]
+    texts = ["" if bar.weight is None else weight_text(bar.weight) for bar in data.bars]
+    longest = max(finite(values), default=0.0)
+    bars = row_rectangles(
+        values, _bar_columns(data.bars, data.unit), [series_color(0, mode)] * len(values), _bar_hover()
+    )
+    return (
+        holoviews()
+        .Overlay([bars, value_labels(values, texts, mode)])
+        .opts(
+            **row_panel([bar.label if named else "" for bar in data.bars], mode, rows=rows),
+            xlabel=two_lines("Composition weight", note),
+            xlim=(0, 1.22 * longest or 1.0),
+        )
     )
 
 
-def _error_panel(data: payloads.ModuleBars, mode: Mode) -> Any:
+def _error_points(data: ModuleBars, mode: Mode) -> Any:
     hv = holoviews()
     colors = COLORS[mode]
     shown = [(row, bar) for row, bar in enumerate(data.bars) if math.isfinite(bar.proxy_mae)]
@@ -79,25 +141,24 @@ def _error_panel(data: payloads.ModuleBars, mode: Mode) -> Any:
     table = {
         "error": errors,
         "row": [-row for row, _ in shown],
-        "color": [series_color(1, mode) if bar.weight > 0 else colors.axis for _, bar in shown],
+        "color": [colors.axis if bar.weight == 0 else series_color(1, mode) for _, bar in shown],
         **_bar_columns([bar for _, bar in shown], data.unit),
     }
     dots = hv.Points(table, ["error", "row"], ["color", *_BAR_COLUMNS]).opts(
         color="color", size=9, tools=[_bar_hover()], **PLAIN_TOOLS
     )
     return hv.Overlay([dots]).opts(
-        **_panel(data, mode, ygrid=True),
-        xlabel=two_lines(with_unit("Proxy error: kNN MAE", data.unit), _GREY if _has_grey(data) else ""),
+        **row_panel([""] * len(data.bars), mode, ygrid=True),
+        xlabel=two_lines(with_unit("Proxy error: kNN MAE", data.unit), _grey(data)),
         xlim=(low - margin, high + margin),
-        yticks=[(-row, "") for row in range(len(data.bars))],
     )
 
 
-def _bar_columns(bars: Sequence[payloads.ModuleBar], unit: str) -> dict[str, list[str]]:
+def _bar_columns(bars: Sequence[ModuleBar], unit: str) -> dict[str, list[str]]:
     return {
         "module": [bar.module for bar in bars],
         "predicts": [bar.predicts for bar in bars],
-        "weight": [weight_text(bar.weight) for bar in bars],
+        "weight": ["–" if bar.weight is None else weight_text(bar.weight) for bar in bars],
         "proxy": [with_unit_after(bar.proxy_mae, unit) for bar in bars],
         "proxy_std": [number(bar.proxy_mae_standardised) for bar in bars],
     }
@@ -113,75 +174,6 @@ def _bar_hover() -> Any:
     )
 
 
-def _bars(data: payloads.ModuleBars, lengths: Sequence[float], colors: Sequence[str]) -> Any:
-    hv = holoviews()
-    rows = range(len(data.bars))
-    table = {
-        "left": [0.0] * len(data.bars),
-        "bottom": [-row - 0.36 for row in rows],
-        "right": [length if math.isfinite(length) else 0.0 for length in lengths],
-        "top": [-row + 0.36 for row in rows],
-        "color": list(colors),
-        **_bar_columns(data.bars, data.unit),
-    }
-    return hv.Rectangles(table, ["left", "bottom", "right", "top"], ["color", *_BAR_COLUMNS])
-
-
-def _bar_style() -> dict[str, Any]:
-    return {"color": "color", "line_color": None, "tools": [_bar_hover()], **PLAIN_TOOLS}
-
-
-def _value_labels(lengths: Sequence[float], texts: Sequence[str], mode: Mode) -> Any:
-    table = {
-        "x": [length if math.isfinite(length) else 0.0 for length in lengths],
-        "y": [-float(row) for row in range(len(lengths))],
-        "text": list(texts),
-    }
-    return (
-        holoviews()
-        .Labels(table, ["x", "y"], "text")
-        .opts(
-            text_color=COLORS[mode].muted,
-            text_font_size=TICK_SIZE,
-            text_align="left",
-            text_baseline="middle",
-            backend="bokeh",
-            hooks=[_shift_labels],
-        )
-    )
-
-
-def _shift_labels(plot: Any, element: Any) -> None:  # noqa: ARG001 - HoloViews calls hooks with both
-    from bokeh.core.properties import value
-
-    plot.handles["glyph"].update(x_offset=6, text_font=value(FONT))
-
-
-def _row_ticks(data: payloads.ModuleBars) -> list[tuple[int, str]]:
-    return [(-row, bar.label) for row, bar in enumerate(data.bars)]
-
-
-def _panel(data: payloads.ModuleBars, mode: Mode, *, ygrid: bool = False) -> dict[str, Any]:
-    n_rows = len(data.bars)
-    grids = {} if ygrid else {"YGrid": {"grid_line_color": None}}
-    bare = {"major_tick_line_color": None, "axis_line_color": None}
-    return {
-        "ylabel": "",
-        "ylim": (-(n_rows - 1) - 0.6, 0.6),
-        "height": max(3, n_rows) * ROW_HEIGHT + 78,
-        "responsive": True,
-        "show_grid": True,
-        "show_legend": False,
-        "min_width": 340,
-        "toolbar": None,
-        "hooks": [styled(mode, YAxis=bare, **grids)],
-        **PLAIN_TOOLS,
-    }
-
-
-def _has_grey(data: payloads.ModuleBars) -> bool:
-    return any(bar.weight == 0 for bar in data.bars)
-
-
-def _remark(data: payloads.ModuleBars) -> str:
-    return "; ".join(part for part in (_GREY if _has_grey(data) else "", data.note) if part)
+def _grey(data: ModuleBars) -> str:
+    """Say what grey means, if anything is."""
+    return "grey: weight 0" if any(bar.weight == 0 for bar in data.bars) else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from moma_app.plots import payloads
-from moma_app.plots.drawing import PLAIN_TOOLS, holoviews, hover
-from moma_app.plots.text import number, shorten, with_unit_after
+from moma_app.plots.drawing import PLAIN_TOOLS, holoviews, hover, one_two_five
+from moma_app.plots.text import shorten, with_unit_after
 from moma_app.plots.theme import COLORS, Mode, series_color, styled
 
 if TYPE_CHECKING:
@@ -25,8 +24,12 @@ def learning_curves(reports: Sequence[FitReport], *, mode: Mode = "light") -> An
     A ring marks the epoch whose weights were kept. The error axis is logarithmic if the curves
     span more than a factor of 8.
     """
+    return draw_curves(payloads.curves(reports), mode=mode)
+
+
+def draw_curves(data: payloads.Curves, *, mode: Mode = "light") -> Any:
+    """Draw learning curves, whatever they come from; see :func:`learning_curves`."""
     hv = holoviews()
-    data = payloads.curves(reports)
     layers = []
     for index, line in enumerate(data.series):
         color = series_color(index, mode)
@@ -54,7 +57,7 @@ def learning_curves(reports: Sequence[FitReport], *, mode: Mode = "light") -> An
             )
     ticks = _log_ticks(data) if data.log else None
     return hv.Overlay(layers).opts(
-        title="Validation (solid) and training (dashed) error; the ring marks the weights kept",
+        title="Validation (solid), training (dashed); ring: weights kept",
         xlabel="Epoch",
         ylabel=data.error,
         logy=data.log,
@@ -68,22 +71,19 @@ def learning_curves(reports: Sequence[FitReport], *, mode: Mode = "light") -> An
         padding=(0.02, 0.06),
         hooks=[
             styled(mode, Title={"text_font_style": "normal", "text_color": COLORS[mode].muted}),
-            _integer_x,
+            integer_x,
         ],
         **PLAIN_TOOLS,
     )
 
 
 def _log_ticks(data: payloads.Curves) -> list[tuple[float, str]]:
-    """Return ticks at 1, 2 and 5 times the powers of ten; Bokeh labels few of them by itself."""
     values = payloads.finite(v for line in data.series for v in (*line.train, *line.validation))
-    low, high = math.log10(min(values)), math.log10(max(values))
-    steps = (1, 2, 5) if high - low < 3 else (1,)
-    powers = range(math.floor(low) - 1, math.ceil(high) + 2)
-    return [(step * 10.0**power, number(step * 10.0**power, 1)) for power in powers for step in steps]
+    return one_two_five(min(values), max(values))
 
 
-def _integer_x(plot: Any, element: Any) -> None:  # noqa: ARG001 - HoloViews calls hooks with both
+def integer_x(plot: Any, element: Any) -> None:  # noqa: ARG001 - HoloViews calls hooks with both
+    """Put ticks at whole numbers only; a HoloViews hook."""
     from bokeh.models import BasicTicker
 
     plot.state.xaxis[0].ticker = BasicTicker(min_interval=1, num_minor_ticks=0)

@@ -33,7 +33,9 @@ class Colors:
         ink, muted: text, and text of less weight.
         grid, axis: lines.
         series: of data, in the order of use.
-        heat: from nothing to most, for maps.
+        heat: from nothing to most, for shares.
+        shades: from least to most, for maps in which every shade stands out from the surface; the
+            lightness falls steadily (it rises on a dark surface), so that no colour vision is needed.
     """
 
     surface: str
@@ -44,6 +46,7 @@ class Colors:
     axis: str
     series: tuple[str, ...]
     heat: tuple[str, str]
+    shades: tuple[str, ...]
 
 
 COLORS: dict[Mode, Colors] = {
@@ -56,6 +59,7 @@ COLORS: dict[Mode, Colors] = {
         axis="#8b949e",
         series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280"),
         heat=("#f4f6f8", "#0072b2"),
+        shades=("#d3e4f3", "#9fc8e2", "#5da3cf", "#2272b5", "#08306b"),
     ),
     "dark": Colors(
         surface="#16181d",
@@ -66,6 +70,7 @@ COLORS: dict[Mode, Colors] = {
         axis="#6b7480",
         series=("#56b4e9", "#e69f00", "#1fb98d", "#cc79a7", "#f0e442", "#d55e00", "#a0a9b4"),
         heat=("#20242b", "#56b4e9"),
+        shades=("#17406e", "#20699f", "#3f95cf", "#86c3ea", "#e6f4fd"),
     ),
 }
 
@@ -90,6 +95,8 @@ def attributes(mode: Mode) -> dict[str, dict[str, Any]]:
             "border_fill_color": colors.surface,
             "outline_line_color": None,
             "min_border_right": 16,
+            # Figures below one another keep their own left edge; else a square one would be squeezed.
+            "frame_align": {"left": False, "right": False, "top": True, "bottom": True},
         },
         "Title": {
             "text_color": colors.ink,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from moma_app.plots import comparison, figure_html, figures, write_report
+from moma_app.plots.analysis_values import ErrorAnalysis
 from moma_app.plots.markup import Markup, element, escape
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&<!--"
@@ -202,6 +203,49 @@ def test_report_with_one_fit(report, result, fit_of):
     assert "In 90 % interval" in page.text
     assert "91.0 %" in page.text
     assert "Learning curves" not in page.text
+
+
+def analysis(text=""):
+    row = {"position": 0, "id": f"mp-1{text}", "formula": f"NaCl{text}", "n_atoms": 8, "error": -0.25}
+    return ErrorAnalysis.from_dict(
+        {
+            "by_element": [
+                {"element": "Na", "mae": 0.25, "n": 3},
+                {"element": f"Xx{text}", "mae": 1, "n": 1},
+            ],
+            "rows": [row, {**row, "position": 1, "error": math.nan}],
+            "worst": [{**row, "true": 2.0, "predicted": 1.75}],
+        }
+    )
+
+
+def test_report_says_where_the_errors_are(report, fits):
+    page = report(fits=fits, analysis=analysis())
+    for expected in (
+        "Where the errors are (composed module)",
+        "By element",
+        "NaCl",
+        "mp-1",
+        "−0.250",
+        "1.75",
+    ):
+        assert expected in page.text
+    drawn = json.loads(page.scripts[0])
+    assert {"elements", "sizes"} <= set(drawn["light"])
+    assert set(drawn["light"]) <= {attributes.get("id") for _, attributes in page.elements}
+
+
+def test_report_of_an_empty_analysis_draws_nothing(report, fits):
+    page = report(fits=fits, analysis=ErrorAnalysis([], [], []))
+    assert not {"elements", "sizes"} & set(json.loads(page.scripts[0])["light"])
+    assert "Largest errors" not in page.text
+
+
+def test_formulas_and_ids_of_the_worst_structures_stay_text(report, fits):
+    clean, page = report(fits=fits, analysis=analysis()), report(fits=fits, analysis=analysis(EVIL))
+    assert page.tags == clean.tags
+    assert page.scripts[1:] == clean.scripts[1:]
+    assert "alert('x')" in page.text
 
 
 def test_report_of_classes(report, classification_of):
