@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c requirements/tested.txt
 
-.PHONY: demo dashboard test lint install clean
+.PHONY: demo dashboard screenshots test lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/moma demo
@@ -21,6 +21,9 @@ dashboard: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+screenshots: $(VENV)/.installed-test
+	$(BIN)/python tests/dashboards/screenshots.py docs/images --home $(or $(SCREENSHOT_HOME),/tmp/moma-screenshots)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import param
 class PageState(param.Parameterized):
     """Base of a page's state.
 
-    Subclasses declare plain parameters (strings, numbers, booleans, lists of strings); the
+    Subclasses declare plain parameters (strings, numbers, booleans, lists of strings or numbers); the
     address names those that differ from their defaults. A value in an address that does not fit is
     left out, and told in :attr:`refused`: addresses come from anywhere.
     """
@@ -61,7 +61,7 @@ class PageState(param.Parameterized):
         if isinstance(kind, param.Number):
             return float(text)
         if isinstance(kind, param.List):
-            return [item for item in text.split(",") if item]
+            return [(kind.item_type or str)(item) for item in text.split(",") if item]
         return text
 
 

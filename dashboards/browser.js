@@ -4,10 +4,17 @@ const AGAIN = 1500  // ms between two looks whether the server is back
 export function render({model, view, el}) {
   el.style.display = "none"
 
-  const show_query = () => {
+  const show_query = (first) => {
+    const before = new URL(window.location.href)
     const url = new URL(window.location.href)
     url.search = model.query
-    if (url.href !== window.location.href) {
+    if (url.href === before.href) {
+      return
+    }
+    const is_step = model.steps.some((name) => before.searchParams.get(name) !== url.searchParams.get(name))
+    if (is_step && !first) {
+      window.history.pushState({}, "", url)
+    } else {
       window.history.replaceState({}, "", url)
     }
   }
@@ -19,11 +26,12 @@ export function render({model, view, el}) {
       window.location.assign(model.target)
     }
   }
-  model.on("query", show_query)
+  model.on("query", () => show_query(false))
   model.on("theme", keep_theme)
   model.on("target", go)
+  window.addEventListener("popstate", () => window.location.reload())  // the state is in the address
   keep_theme()
-  show_query()
+  show_query(true)
   document.documentElement.lang = "en"
 
   // Runs do not end with the server. As a page's state is in its address, it is simply read anew.

@@ -14,7 +14,10 @@ COOKIE = "moma_theme"
 class Browser(JSComponent):
     """Invisible; what is set here happens in the browser."""
 
-    query = param.String(doc="Query of the page's address, with its question mark; replaces, adds no history.")
+    query = param.String(doc="Query of the page's address, with its question mark.")
+    steps = param.List(
+        default=[], item_type=str, doc="Names in the query whose change adds to the browser's history."
+    )
     theme = param.Selector(default="light", objects=["light", "dark"], doc="Kept in a cookie.")
     target = param.String(doc="Address to go to.")
 

@@ -45,6 +45,7 @@ THEME = {"light": _theme("light"), "dark": _theme("dark")}
 """Theme of panel-material-ui, light and dark."""
 
 PAGE_CSS = """
+#loader:not(.error) { display: none !important; }
 :root { font-variant-numeric: tabular-nums; }
 :focus-visible { outline: 2px solid var(--mui-palette-primary-main, #0072b2); outline-offset: 2px; }
 """

@@ -25,7 +25,7 @@ class RunsLight:
         self.view = pmui.Button(
             label="No run", icon="circle", variant="text", size="small", href=session.link("runs"),
             margin=(8, 8),
-            sx={"color": "text.primary"},
+            sx={"color": "inherit"},
         )
         self._look()
         session.every(EVERY, self._look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -57,8 +57,14 @@ class Session(param.Parameterized):
         self.browser.target = ""
         self.browser.target = self.link(page, query)
 
-    def follow(self, state: PageState) -> None:
-        """Keep the address in step with a page's state."""
+    def follow(self, state: PageState, steps: Sequence[str] = ()) -> None:
+        """Keep the address in step with a page's state.
+
+        Args:
+            state: of the page.
+            steps: names of the state's parts whose change is a step of the browser's history: "back" undoes it.
+        """
+        self.browser.steps = list(steps)
 
         def show(*_: Any) -> None:
             self.browser.query = state.query
@@ -86,7 +92,7 @@ class Session(param.Parameterized):
             try:
                 result = work()
             except Exception as exc:  # noqa: BLE001 - told to the user, and logged unless it is meant for people
-                text = self._sentence(exc)
+                text = self.sentence(exc)
                 self.later(lambda: (failed or self.fail)(text))
             else:
                 if then is not None:
@@ -104,7 +110,7 @@ class Session(param.Parameterized):
                 try:
                     action()
                 except Exception as exc:  # noqa: BLE001 - a page must tell what went wrong, not stand still
-                    self.fail(self._sentence(exc))
+                    self.fail(self.sentence(exc))
 
         self._doc.add_next_tick_callback(act)
 
@@ -115,7 +121,7 @@ class Session(param.Parameterized):
             try:
                 action(*arguments)
             except Exception as exc:  # noqa: BLE001 - as above
-                self.fail(self._sentence(exc))
+                self.fail(self.sentence(exc))
 
         return guarded
 
@@ -130,15 +136,16 @@ class Session(param.Parameterized):
     def say(self, text: str) -> None:
         """Show a short message."""
         if pn.state.notifications is not None:
-            pn.state.notifications.info(_escaped(text), duration=5000)
+            pn.state.notifications.info(text, duration=5000)
 
     def fail(self, text: str) -> None:
         """Show what went wrong, until it is dismissed."""
         if pn.state.notifications is not None:
-            pn.state.notifications.error(_escaped(text), duration=0)
+            pn.state.notifications.error(text, duration=0)
 
     @staticmethod
-    def _sentence(exc: Exception) -> str:
+    def sentence(exc: Exception) -> str:
+        """Return what to tell of an error; one that is not meant for people is logged whole."""
         if isinstance(exc, MomaError):
             return str(exc)
         LOG.error("Something on a page failed", exc_info=exc)
@@ -159,10 +166,3 @@ class Session(param.Parameterized):
 def _query() -> str:
     location = pn.state.location
     return "" if location is None else str(location.search or "")
-
-
-def _escaped(text: str) -> str:
-    """Notifications are inserted as HTML."""
-    from html import escape
-
-    return escape(text)

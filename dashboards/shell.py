@@ -7,6 +7,7 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.io.resources import LOCAL_DIST
 
 from dashboards.looks import PAGE_CSS, THEME
 from dashboards.pages import PAGES, PageInfo
@@ -20,8 +21,14 @@ EXTENSIONS = ("tabulator",)
 
 
 def prepare() -> None:
-    """Load Panel's extensions; once for each session, as Panel wants it."""
+    """Load Panel's extensions; once for each session, as Panel wants it.
+
+    Panel itself says only when it writes the page where its style sheets are. What a page has built before,
+    because its data came quickly, would look for them on the internet.
+    """
     pn.extension(*EXTENSIONS, notifications=True)
+    root = f"{pn.state.rel_path}/" if pn.state.rel_path else ""
+    pn.state.curdoc.template_variables.setdefault("dist_url", f"{root}{LOCAL_DIST}")
 
 
 def build_page(page: PageInfo, links: Links) -> pmui.Page:
@@ -62,8 +69,9 @@ def _brand() -> pmui.Typography:
         "MoMa",
         variant="h6",
         margin=0,
-        sx={"fontWeight": 700, "color": "text.primary", "letterSpacing": "0.02em"},
+        sx={"fontWeight": 700, "color": "inherit", "letterSpacing": "0.02em"},
         sizing_mode="stretch_width",
+        align="center",
     )
 
 

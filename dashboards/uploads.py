@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -55,9 +55,8 @@ class DropBox(JSComponent):
     chunk = param.Integer(default=CHUNK)
 
     _esm = Path(__file__).with_name("uploads.js")
-    _stylesheets = [
+    _stylesheets: ClassVar[list[str]] = [
         """
-        :host { display: block; }
         .box { display: flex; align-items: center; justify-content: center; min-height: 88px; padding: 8px 16px;
                box-sizing: border-box; border: 1.5px dashed var(--mui-palette-text-secondary, #777); border-radius: 6px;
                color: var(--mui-palette-text-secondary, inherit); cursor: pointer; text-align: center;
@@ -88,7 +87,7 @@ class DropBox(JSComponent):
             many: more than one file at once.
         """
         super().__init__(
-            label=label, suffixes=list(suffixes), many=many, limit=_LIMIT["bytes"], sizing_mode="stretch_width"
+            label=label, suffixes=list(suffixes), many=many, limit=_LIMIT["bytes"], sizing_mode="stretch_width", margin=(6, 10)
         )
         self._session = session
         self._on_files = on_files

@@ -12,6 +12,13 @@ Engine = Literal["local", "inline"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Layers = Literal["all", "last"]
 """Interaction layers whose atom features make up an embedding."""
+Weighting = Literal["amc", "select-average", "all-average", "random", "best-single"]
+"""Rules for a composition's weights, see :mod:`moma_app.amc.weighting`.
+
+``amc``: the optimum of Eq. 2-3. ``select-average``: equal weights over the modules that AMC gives
+weight. ``all-average``: equal weights over all usable modules. ``random``: equal weights over as many
+modules as AMC selects, drawn at random. ``best-single``: the module with the lowest proxy error alone.
+"""
 
 
 def precision_setting() -> Precision:

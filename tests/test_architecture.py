@@ -12,7 +12,7 @@ import pytest
 import moma_app
 
 ROOT = Path(moma_app.__file__).parent
-FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "runtime", "native"}
+FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "formulas", "runtime", "native"}
 MAY_IMPORT = {
     "tasks": set(),
     "backbones": set(),
@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "work": {"tasks", "backbones", "hub", "amc", "training", "plots", "jobs"},
     "bench": {"tasks", "backbones", "hub", "amc", "training", "jobs"},
     "doctor": {"tasks", "backbones", "hub", "jobs"},
-    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench", "doctor", "jobs", "work"},
+    "experiments": {"tasks", "hub", "amc", "training", "work", "jobs"},
+    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench", "doctor", "experiments", "jobs", "work"},
 }
 
 
@@ -100,6 +101,7 @@ def test_a_face_defines_work_without_loading_what_does_it():
     done = run_python(
         """
 import sys
+from pathlib import Path
 from moma_app.amc.result import AMCResult
 from moma_app.jobs.jobs import Jobs
 from moma_app.tasks import get_task
@@ -107,13 +109,35 @@ from moma_app.training.outcome import FitReport
 from moma_app.training.recipe import load_recipe
 from moma_app.work.compose import compose_spec
 from moma_app.work.finetune import finetune_spec
+from moma_app.work.predict import predict_spec
 from moma_app.work.train import train_spec
+from moma_app.experiments.ablation import Ablation
+from moma_app.experiments.continual import Continual
+from moma_app.experiments.few_shot import FewShot
+from moma_app.experiments.insights import Insights
+from moma_app.experiments.standing import progress
 
 task = get_task("elemental_bulk_modulus")
 finetune_spec(task, load_recipe("finetune"))
 compose_spec(task)
 train_spec(task, load_recipe("short-cpu"))
+predict_spec([Path(sys.executable)], hub="builtin")
+progress(Ablation(tasks=(task.name,), hub="builtin"), Jobs())
+progress(Insights(tasks=(task.name,), hub="builtin"), Jobs())
 heavy = {"torch", "lightning", "mlflow", "distributed", "pandas", "pymatgen", "sklearn"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_face_changes_weights_and_says_where_errors_are_without_torch():
+    """A dashboard does this in its own process, while a control moves."""
+    done = run_python(
+        """
+import sys
+import moma_app.amc.reweigh, moma_app.amc.stored, moma_app.training.analysis
+heavy = {"torch", "pymatgen", "pandas", "scipy", "cvxpy"} & set(sys.modules)
 assert not heavy, heavy
 """
     )

@@ -12,7 +12,7 @@ from dashboards.components.layout import empty
 from dashboards.session import Mode, Session
 
 Draw = Callable[[Mode], Any]
-"""Makes a HoloViews object for light or dark."""
+"""Makes a HoloViews object for light or dark; attaches what listens to taps on it."""
 
 
 class Figure(Viewer):

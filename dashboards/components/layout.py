@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,9 +33,8 @@ def section(title: str, *content: Any, note: str = "", min_height: int | None = 
         elevation=0,
         variant="outlined",
         sizing_mode="stretch_width",
-        min_height=min_height,
         margin=options.pop("margin", GAP),
-        sx={"padding": "10px 8px", "overflow": "hidden"},
+        sx={"padding": "10px 8px", "overflow": "hidden", "minHeight": f"{min_height or 0}px"},
         **options,
     )
 
@@ -84,14 +84,30 @@ def row(*parts: Any, **options: Any) -> Viewable:
 
 
 def literal(text: str) -> str:
-    """Return text as HTML that shows it as it is: formulas, file names and messages come from anywhere."""
-    from html import escape
+    """Return text as it has to be given to a part that takes Markdown or HTML, to be shown as it is.
 
-    return escape(text, quote=False)
+    Formulas, file names and messages come from anywhere. Every character that could mean something is
+    written as its number, which both languages read as the character itself.
+    """
+    return re.sub(r"[^\w\s,;:°·×–−…/%]|_", lambda found: f"&#{ord(found.group())};", text)
 
 
 def fold(title: str, *content: Any, opened: bool = False) -> Viewable:
     """Return something behind a fold."""
     return pn.Card(
-        *content, title=literal(title), collapsed=not opened, sizing_mode="stretch_width", margin=GAP, hide_header=False
+        *content,
+        title=f'<span style="{_FOLD_TITLE}">{literal(title)}</span>',  # Panel puts it into a large heading
+        collapsed=not opened,
+        sizing_mode="stretch_width",
+        margin=GAP,
+        hide_header=False,
+        stylesheets=[_FOLD],
     )
+
+
+_FOLD = """
+:host(.card) { box-shadow: none; border: 1px solid var(--mui-palette-divider, #ccc); border-radius: 6px; outline: none;
+               background: transparent; }
+.card-header { padding: 2px 8px; background: transparent; }
+"""
+_FOLD_TITLE = "display: block; margin: -8px 0; font-size: 13px; font-weight: 500; line-height: 1.5"

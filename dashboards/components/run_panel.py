@@ -12,6 +12,8 @@ import param
 from panel.viewable import Viewable, Viewer
 
 from dashboards.components.layout import fold, literal
+from dashboards.components.line import Line
+from dashboards.components.run_log import log_pane, log_text
 from dashboards.feeds import RunWatch
 from dashboards.services import get_jobs
 from dashboards.session import Session
@@ -19,7 +21,6 @@ from moma_app.jobs.spec import RunSpec
 from moma_app.jobs.states import RESUMABLE
 from moma_app.progress import Event, RunChanged, Step, Warned
 
-LOG_LINES = 200
 SHORT = 8
 
 
@@ -34,6 +35,7 @@ class RunPanel(Viewer):
         on_events: is called with new events of the run, in order, from the first one on.
         on_finished: is called with what the run's unit returned.
         what: the work in a few words, such as "Composition".
+        link: show a link to the run's own page.
     """
 
     run_id = param.String(doc="Run that is shown; empty if none.")
@@ -46,18 +48,20 @@ class RunPanel(Viewer):
         on_events: Callable[[list[Event]], None] | None = None,
         on_finished: Callable[[dict[str, Any]], None] | None = None,
         what: str = "Run",
+        link: bool = True,
     ) -> None:
         super().__init__()
         self._session = session
         self._on_events = on_events
         self._on_finished = on_finished
         self._what = what
+        self._link = link
         self._watch: RunWatch | None = None
         self._begun = 0.0
         self._bar = pmui.LinearProgress(
             value=0, max=100, variant="determinate", sizing_mode="stretch_width", margin=(6, 10), visible=False
         )
-        self._text = pmui.Typography("", variant="body2", sizing_mode="stretch_width", margin=(4, 10))
+        self._text = Line()
         self._stop = pmui.Button(label="Stop", icon="stop", variant="outlined", size="small", visible=False)
         self._resume = pmui.Button(
             label="Resume", icon="play_arrow", variant="outlined", size="small", visible=False
@@ -67,10 +71,9 @@ class RunPanel(Viewer):
         self._stop.on_click(session.guard(lambda _: self.stop()))
         self._resume.on_click(session.guard(lambda _: self.resume()))
         self._view = pn.Column(
-            pmui.FlexBox(
-                self._text, self._stop, self._resume, self._open, align_items="center", sizing_mode="stretch_width"
-            ),
+            self._text,
             self._bar,
+            pmui.FlexBox(self._stop, self._resume, self._open, align_items="center", sizing_mode="stretch_width"),
             self._problem,
             sizing_mode="stretch_width",
             margin=0,
@@ -97,7 +100,7 @@ class RunPanel(Viewer):
         self._begun = time.monotonic()
         self._open.href = self._session.link("runs", f"?run={run_id}")
         self._open.label = f"Run {run_id[:SHORT]}"
-        self._open.visible = True
+        self._open.visible = self._link
         self._stop.visible, self._stop.disabled = True, False
         self._watch = RunWatch(self._session, run_id, self._events, self._ended)
 
@@ -108,7 +111,7 @@ class RunPanel(Viewer):
             self._watch = None
         self.run_id = self.state = ""
         self._bar.visible = self._stop.visible = self._resume.visible = self._open.visible = False
-        self._text.object = ""
+        self._text.say("")
         self._problem.objects = []
 
     def stop(self) -> None:
@@ -132,7 +135,7 @@ class RunPanel(Viewer):
                 self.state = event.state
             if isinstance(event, Warned):
                 self._problem.append(
-                    pmui.Alert(title="", object=literal(event.message), alert_type="warning", sizing_mode="stretch_width")
+                    pmui.Alert(title="", object=literal(event.message), severity="warning", sizing_mode="stretch_width")
                 )
         last = events[-1]
         if isinstance(last, RunChanged) and last.state == "running":
@@ -160,25 +163,23 @@ class RunPanel(Viewer):
         """Show in one sentence why a run did not finish, with its log behind a fold."""
         kind = "error" if last.state == "failed" else "info"
         self._problem.append(
-            pmui.Alert(title="", object=literal(last.message or f"The run is {last.state}."), alert_type=kind, sizing_mode="stretch_width")
+            pmui.Alert(title="", object=literal(last.message or f"The run is {last.state}."), severity=kind, sizing_mode="stretch_width")
         )
         if last.state != "failed":
             return
         run_id = self.run_id
 
         def show(text: str) -> None:
-            self._problem.append(
-                fold("Log of the run", pn.pane.HTML(f"<pre style='white-space:pre-wrap'>{literal(text)}</pre>"))
-            )
+            self._problem.append(fold("Log of the run", log_pane(text)))
 
-        self._session.background(lambda: tail_of_log(run_id), show)
+        self._session.background(lambda: log_text(run_id), show)
 
     def _refused(self, text: str) -> None:
         self.clear()
-        self._problem.objects = [pmui.Alert(title="", object=literal(text), alert_type="error", sizing_mode="stretch_width")]
+        self._problem.objects = [pmui.Alert(title="", object=literal(text), severity="error", sizing_mode="stretch_width")]
 
     def _tell(self, text: str, fraction: float | None, *, working: bool = True) -> None:
-        self._text.object = literal(text)
+        self._text.say(text)
         self._bar.visible = working
         self._bar.variant = "indeterminate" if fraction is None else "determinate"
         if fraction is not None:
@@ -186,13 +187,6 @@ class RunPanel(Viewer):
 
     def __panel__(self) -> Viewable:
         return self._view
-
-
-def tail_of_log(run_id: str) -> str:
-    """Return the last lines of a run's log."""
-    from moma_app.jobs.logs import LOG, tail
-
-    return "\n".join(tail(get_jobs().folder(run_id) / LOG, LOG_LINES)) or "This run has no log on this machine."
 
 
 def _fraction(events: list[Event]) -> float | None:

@@ -52,7 +52,7 @@ class StructureViewer {
     });
     this.name = make("div", {class: "name"});
     this.facts = make("div", {class: "facts"});
-    this.root = make("section", {class: "structure-view"});
+    this.root = make("section", {class: "viewer"});
     this.frame = make("div", {class: "frame"});
     this.frame.append(this.stage, this.legend, this.reset, this.message);
     this.root.append(this.picker, this.frame, this.name, this.facts);
@@ -126,6 +126,7 @@ class StructureViewer {
       ...(remark ? [remark] : []),
     ];
     this.facts.append(...facts.map((text) => make("span", {}, text)));
+    this.facts.title = facts.join("  "); // where they do not fit
     for (const element of structure.elements) {
       const swatch = make("i", {});
       swatch.style.background = element.color;
@@ -244,12 +245,12 @@ function paint(view, structure) {
       stick: {color, radius: 0.11},
     });
   }
-  const corners = cornersOf(triples(structure.cell));
+  const corners = structure.cell.length ? cornersOf(triples(structure.cell)) : [];
   if (structure.whole_cell) view.addModel().addAtoms(corners.map((corner) => ({...corner, elem: "X", hidden: true})));
   view.setView([0, 0, 0, 0, 0, 0, 0, 1]);
   view.zoomTo();
   view.zoom(0.85);
-  drawCell(view, corners);
+  if (corners.length) drawCell(view, corners);
   view.render();
   return view.getView();
 }

@@ -22,8 +22,9 @@ class Table(Viewer):
         digits: significant digits of columns with numbers, by name; others are shown as they are.
         on_click: is called with the number of the row that was clicked.
         selectable: rows can be ticked; see :attr:`selected`.
-        page_size: rows on one page.
-        links: columns whose values are addresses of our own pages, shown as "open".
+        page_size: rows on one page; ``None`` shows all that are given.
+        sortable: a click on a column's name sorts by it.
+        links: columns whose values lead to a page, by name: that page's address without the value.
     """
 
     def __init__(
@@ -34,24 +35,31 @@ class Table(Viewer):
         digits: Mapping[str, int] | None = None,
         on_click: Callable[[int], None] | None = None,
         selectable: bool = False,
-        page_size: int = PAGE_SIZE,
+        page_size: int | None = PAGE_SIZE,
+        sortable: bool = True,
+        links: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         import pandas as pd
 
         self._columns = list(columns)
         self._digits = dict(digits or {})
+        self._page_size = page_size
         self.widget = pn.widgets.Tabulator(
             pd.DataFrame({name: [] for name in self._columns}),
             disabled=True,
             show_index=False,
-            pagination="local",
+            pagination=None if page_size is None else "local",
             page_size=page_size,
+            sortable=sortable,
             selectable="checkbox" if selectable else 1 if on_click else False,
             layout="fit_data_stretch",
             sizing_mode="stretch_width",
             theme="simple",
-            formatters={name: {"type": "plaintext"} for name in self._columns},
+            formatters={
+                **{name: {"type": "plaintext"} for name in self._columns},
+                **{name: {"type": "link", "urlPrefix": address} for name, address in (links or {}).items()},
+            },
             margin=(4, 10),
             stylesheets=[_STYLE],
         )
@@ -65,7 +73,10 @@ class Table(Viewer):
         table = {
             name: [_shown(row.get(name), self._digits.get(name)) for row in rows] for name in self._columns
         }
-        self.widget.value = pd.DataFrame(table, columns=self._columns)
+        # As objects: a column of numbers would show a missing one as NaN.
+        one_page = self._page_size is not None and len(rows) <= self._page_size
+        self.widget.css_classes = ["one-page"] if one_page else []
+        self.widget.value = pd.DataFrame(table, columns=self._columns, dtype=object)
 
     @property
     def selected(self) -> list[int]:
@@ -78,7 +89,7 @@ class Table(Viewer):
 
 def _shown(value: Any, digits: int | None) -> Any:
     if value is None:
-        return "–" if digits is None else float("nan")
+        return None
     if isinstance(value, float) and digits is not None:
         return float(f"{value:.{digits}g}")
     return value if isinstance(value, int | float) else str(value)
@@ -94,8 +105,11 @@ _STYLE = """
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent; color: inherit; }
 .tabulator-row, .tabulator-row.tabulator-row-even { background: transparent; color: inherit; border-bottom: 1px solid var(--mui-palette-divider, #e5e5e5); }
 .tabulator-row.tabulator-selectable:hover { background: rgba(127,127,127,0.14); cursor: pointer; }
-.tabulator-row.tabulator-selected { background: rgba(0,114,178,0.18); }
-.tabulator-row .tabulator-cell { border: none; }
+.tabulator-row.tabulator-selected { background: rgba(0,114,178,0.12) !important; color: inherit !important; }
+.tabulator-row { font-size: 13px; min-height: 30px; }
+.tabulator-row .tabulator-cell { border: none; padding: 5px 8px; height: auto !important; }
+.tabulator-row .tabulator-cell a { color: var(--mui-palette-primary-main, #0072b2); }
 .tabulator .tabulator-footer { background: transparent; color: inherit; border-top: none; }
+:host(.one-page) .tabulator-footer { display: none; }
 .tabulator .tabulator-footer .tabulator-page { background: transparent; color: inherit; }
 """

@@ -37,6 +37,7 @@ class TaskPicker(Viewer):
         label: str = "Dataset",
     ) -> None:
         super().__init__(value=value)
+        self._session, self._accept = session, accept
         self._select = pmui.Select(
             label=label,
             options={value: value} if value else {},
@@ -48,13 +49,26 @@ class TaskPicker(Viewer):
             dropdown_height=420,
         )
         self._select.param.watch(lambda event: setattr(self, "value", event.new or ""), "value")
+        self.param.watch(lambda event: self._follow(event.new), "value")
         session.background(lambda: offers(accept), self._offer)
+
+    def renew(self, choose: str = "") -> None:
+        """Read the list anew, and choose a task of it."""
+        if choose:
+            self.value = choose
+        self._session.background(lambda: offers(self._accept), self._offer)
 
     def _offer(self, found: tuple[dict[str, str], list[str]]) -> None:
         labels, absent = found
         chosen = self.value if self.value in labels.values() else next(iter(labels.values()), "")
         self._select.param.update(options=labels, disabled_options=absent, value=chosen or None)
         self.value = chosen
+
+    def _follow(self, name: str) -> None:
+        """Show a task that a page has chosen."""
+        if name and name not in self._select.values:
+            self._select.options = {**self._select.options, name: name}
+        self._select.value = name or None
 
     def __panel__(self) -> Viewable:
         return self._select
@@ -63,11 +77,11 @@ class TaskPicker(Viewer):
 def offers(accept: Callable[[Task], bool]) -> tuple[dict[str, str], list[str]]:
     """Return names of tasks by what the list shows, and the names of those whose data is not here.
 
-    Small tasks that modules can help come first, then those that modules are trained on.
+    The user's own come first, then tasks that modules can help, the smallest first, then those that modules are trained on.
     """
-    order = {"user": 0, "downstream": 1, "upstream": 2}
+    order = {"user": 0, "downstream": 1, "demo": 2}
     tasks = [task for task in all_tasks() if accept(task)]
-    tasks.sort(key=lambda task: (not task.available, order[task.spec.role]))
+    tasks.sort(key=lambda task: (not task.available, order.get(task.spec.role, len(order))))
     return {describe(task): task.name for task in tasks}, [t.name for t in tasks if not t.available]
 
 

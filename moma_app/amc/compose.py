@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moma_app import __version__
-from moma_app.amc.knn import knn_predictions
+from moma_app.amc.estimates import LeaveOut, estimate_all, stored_neighbours
 from moma_app.amc.merge import merge_modules
-from moma_app.amc.result import AMCResult, ModuleScore
+from moma_app.amc.result import AMCResult
+from moma_app.amc.scoring import standardise
 from moma_app.amc.select import usable_modules
-from moma_app.amc.weights import optimize_weights
+from moma_app.amc.stored import StoredNeighbours
+from moma_app.amc.weighting import weigh
 from moma_app.backbones.base import Backbone, Network, Pooling
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
-from moma_app.choices import Layers
-from moma_app.errors import DamagedFileError, IncompatibleError, InputError, MomaError
+from moma_app.choices import Layers, Weighting
+from moma_app.errors import InputError, MomaError
 from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module, network_from
-from moma_app.progress import Listener, ModuleEncoded, Note, Warned, WeightsSolved, silent
+from moma_app.progress import Listener, Note, Warned, WeightsSolved, silent
 from moma_app.runtime import pick_device, prepare
 from moma_app.structures import StructureSet
 from moma_app.tasks.splits import Split, few_shot
@@ -44,12 +45,14 @@ class Composition:
         result: scores and weights.
         tensors: the merged parameters, named as in a module's file.
         embeddings: of the train rows by each module that took part, {name: float32 [m, d]}.
+        neighbours: of the train rows by each of these modules; K or T may change with them.
         split: the rows used.
     """
 
     result: AMCResult
     tensors: dict[str, Tensor]
     embeddings: dict[str, Tensor]
+    neighbours: StoredNeighbours
     split: Split
 
     def network(self) -> Network:
@@ -68,6 +71,7 @@ def compose(
     temperature: float = 0.2,
     modules: list[str] | None = None,
     kind: Literal["full", "adapter"] = "full",
+    weighting: Weighting = "amc",
     backbone_name: str | None = None,
     graph_folder: Path | None = None,
     device: str = "auto",
@@ -84,10 +88,12 @@ def compose(
         hub: the modules.
         split: seed of the task's split.
         shots: use so many train rows only, drawn by ``seed``.
-        seed: of the few-shot drawing.
+        seed: of what is drawn at random.
         k, temperature: of the kNN estimate (Eq. 1).
         modules: names of the modules to consider; all of ``kind`` by default.
         kind: full modules or adapters; they cannot be mixed.
+        weighting: how the weights are chosen, see :mod:`moma_app.amc.weighting`; ``random`` draws by
+            ``seed``, ``split`` and the task's name.
         backbone_name: consider modules of this backbone; by default that of the hub, if all
             modules share one.
         graph_folder: cache of graphs.
@@ -114,15 +120,15 @@ def compose(
     if shots is not None:
         parts = few_shot(parts, shots, seed)
     targets = data.targets[parts.train]
-    mean, std = float(targets.mean()), float(targets.std())
     if targets.min() == targets.max():  # rounding may leave a std that is not quite zero
         raise InputError(
             f"Task {task.name}: all {len(targets)} training targets are equal, there is nothing to learn."
         )
+    scale = standardise(targets)
     machine = pick_device(device)
     if advice := backbone.advice(machine):
         progress(Note(message=advice))
-    leave_out = _LeaveOut(skipped, progress)
+    leave_out = LeaveOut(skipped, progress)
     sound = [module for module in chosen if leave_out.unless_sound(module, backbone)]
     encoded = (encoder or encode_here)(
         EncodingTask(
@@ -139,28 +145,33 @@ def compose(
             progress=progress,
         )
     )
-    scores = _score(
+    estimates = estimate_all(
         encoded,
         total=len(sound),
-        targets=(targets - mean) / std,
-        std=std,
+        scale=scale,
         k=k,
         temperature=temperature,
         device=machine,
         progress=progress,
         leave_out=leave_out,
     )
-    if not scores:
+    if not estimates:
         raise InputError("No module of the hub could be used: " + "; ".join(skipped.values()))
-    table = np.stack([score.predictions for score in scores], axis=1)
-    solution = optimize_weights(table, (targets - mean) / std)
-    weights = dict(zip([s.module.name for s in scores], solution.weights.tolist(), strict=True))
+    table = np.stack([each.predictions for each in estimates], axis=1)
+    solution = weigh(
+        table,
+        scale.values,
+        weighting,
+        names=[each.module.name for each in estimates],
+        draw=(seed, split, *task.name.encode()),
+    )
+    weights = dict(zip([each.module.name for each in estimates], solution.weights.tolist(), strict=True))
     progress(WeightsSolved(weights=weights, objective=solution.objective, fraction=1.0))
     result = AMCResult(
         task=task.name,
         property=task.spec.property,
         unit=task.spec.unit,
-        modules=[score.to_result(weights[score.module.name], mean, std, targets) for score in scores],
+        modules=[each.scored(weights[each.module.name], targets, scale) for each in estimates],
         objective=solution.objective,
         status=solution.status,
         k=k,
@@ -176,12 +187,14 @@ def compose(
         kind=kind,
         layers=layers,
         skipped=skipped,
+        weighting=weighting,
         made_with=f"moma-app {__version__}",
     )
     return Composition(
         result,
-        merge_modules([score.module for score in scores], solution.weights),
-        {score.module.name: score.embedding for score in scores},
+        merge_modules([each.module for each in estimates], solution.weights),
+        {each.module.name: each.embedding for each in estimates},
+        stored_neighbours(estimates, result, parts.train),
         parts,
     )
 
@@ -234,89 +247,3 @@ def encode_here(asked: EncodingTask) -> Iterator[Encoded]:
         on_error=asked.on_error,
         progress=asked.progress,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Score:
-    module: Module
-    embedding: Tensor
-    predictions: NDArray[np.float64]  # standardised
-    seconds: float
-
-    def to_result(self, weight: float, mean: float, std: float, targets: NDArray[np.float64]) -> ModuleScore:
-        physical = self.predictions * std + mean
-        mae = float(np.abs(physical - targets).mean())
-        return ModuleScore(
-            module=self.module.name,
-            task=self.module.card.target.task,
-            property=self.module.card.target.property,
-            unit=self.module.card.target.unit,
-            weight=weight,
-            proxy_mae=mae,
-            proxy_mae_standardised=mae / std,
-            proxy_mse_standardised=float(np.mean(((physical - targets) / std) ** 2)),
-            predictions=physical.tolist(),
-            sha256=self.module.card.sha256,
-            version=self.module.card.version,
-            seconds=round(self.seconds, 3),
-        )
-
-
-@dataclass(frozen=True)
-class _LeaveOut:
-    """Notes why a module takes no part, and tells the listener."""
-
-    skipped: dict[str, str]
-    progress: Listener
-
-    def __call__(self, module: Module, reason: object) -> None:
-        self.skipped[module.name] = str(reason)
-        self.progress(Warned(message=f"Module {module.name} is left out: {reason}"))
-
-    def unless_sound(self, module: Module, backbone: Backbone) -> bool:
-        """Return whether the module's file is whole and fits the backbone; note it if not."""
-        try:
-            module.verify()
-            module.check_backbone(backbone)
-        except (DamagedFileError, IncompatibleError) as exc:
-            self(module, exc)
-            return False
-        return True
-
-
-def _score(
-    encoded: Iterator[Encoded],
-    *,
-    total: int,
-    targets: NDArray[np.float64],
-    std: float,
-    k: int,
-    temperature: float,
-    device: torch.device,
-    progress: Listener,
-    leave_out: _LeaveOut,
-) -> list[_Score]:
-    scores: list[_Score] = []
-    skipped_before = len(leave_out.skipped)
-    for module, embedding, encoding_seconds in encoded:
-        if not (torch.isfinite(embedding).all() and embedding.any(dim=1).all()):
-            leave_out(module, "its embeddings are not finite, or zero")
-            continue
-        started = time.perf_counter()
-        predictions = knn_predictions(embedding, targets, k, temperature, device)
-        mae = float(np.abs(predictions - targets).mean())
-        seconds = encoding_seconds + time.perf_counter() - started
-        scores.append(_Score(module, embedding, predictions, seconds))
-        done = len(scores) + len(leave_out.skipped) - skipped_before
-        progress(
-            ModuleEncoded(
-                module=module.name,
-                index=len(scores) - 1,
-                total=total,
-                proxy_mae=mae * std,
-                proxy_mae_standardised=mae,
-                seconds=seconds,
-                fraction=done / total,
-            )
-        )
-    return scores

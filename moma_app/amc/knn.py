@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from moma_app.amc.nearest import nearest_rows
-from moma_app.amc.nearest_block import NearestRows
+from moma_app.amc.neighbours import propagate
 from moma_app.errors import InputError
 
 
@@ -46,19 +46,3 @@ def knn_predictions(
     if len(nearest.indices) != len(values):
         raise InputError(f"There are {len(nearest.indices)} embeddings but {len(values)} targets.")
     return propagate(nearest, values, temperature)
-
-
-def propagate(nearest: NearestRows, targets: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Average the neighbours' targets with weights exp(similarity / T): float64 [m].
-
-    Raises:
-        InputError: the temperature is not positive.
-    """
-    if not temperature > 0:
-        raise InputError(f"The temperature T must be positive, not {temperature:g}.")
-    # Subtracting the largest similarity leaves the normalised weights as they are, without overflow.
-    logits = (nearest.similarities - nearest.similarities[:, :1]) / temperature
-    weights = np.exp(logits)
-    weights /= weights.sum(axis=1, keepdims=True)
-    result: NDArray[np.float64] = np.einsum("mk,mk->m", weights, targets[nearest.indices])
-    return result

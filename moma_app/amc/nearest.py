@@ -12,12 +12,12 @@ from torch.nn.functional import pad
 
 from moma_app.amc.nearest_block import (
     GROUP,
-    NearestRows,
     levels_of_maxima,
     nearest_in_block,
     rounding_error,
 )
 from moma_app.amc.nearest_kernel import nearest_by_kernel
+from moma_app.amc.neighbours import NearestRows, check_k
 from moma_app.errors import InputError
 
 BLOCK_ROWS = 256
@@ -42,7 +42,7 @@ def nearest_rows(embeddings: ArrayLike | Tensor, k: int, device: torch.device | 
     device = torch.device(device)
     unit = _unit_rows(embeddings)
     m, d = unit.shape
-    _check_k(k, m)
+    check_k(k, m)
     by_kernel = nearest_by_kernel(unit, k, rounding_error(d)) if device.type == "cpu" else None
     if by_kernel is not None:
         return by_kernel
@@ -78,13 +78,3 @@ def _unit_rows(embeddings: ArrayLike | Tensor) -> Tensor:
         )
     unit: Tensor = rows / norms
     return unit
-
-
-def _check_k(k: int, m: int) -> None:
-    if k < 1:
-        raise InputError(f"K must be at least 1, not {k}.")
-    if k >= m:
-        raise InputError(
-            f"K = {k} neighbours need at least {k + 1} training structures, but there "
-            f"{'is' if m == 1 else 'are'} {m}: add data or choose a smaller K."
-        )

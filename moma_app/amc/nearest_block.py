@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+from moma_app.amc.neighbours import NearestRows
 
 GROUP = 8
 """Similarities whose maximum stands for them, and maxima whose maximum does."""
@@ -17,18 +18,6 @@ DECIMALS = 12
 """Similarities that agree to so many decimals are a tie, which the lower row index wins."""
 ROWS_IN_FLOAT64 = 32
 """Rows that are compared with all others at a time: each similarity takes about 20 bytes there."""
-
-
-class NearestRows(NamedTuple):
-    """The K nearest other rows of every row, nearest first.
-
-    Attributes:
-        indices: row numbers, int64 [m, k].
-        similarities: cosine similarities, float64 [m, k].
-    """
-
-    indices: NDArray[np.int64]
-    similarities: NDArray[np.float64]
 
 
 class _Pairs(NamedTuple):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from moma_app.amc.nearest_block import CROWD, NearestRows, nearest_of_all
+from moma_app.amc.nearest_block import CROWD, nearest_of_all
+from moma_app.amc.neighbours import NearestRows
 from moma_app.native.build import kernels
 from moma_app.native.shares import n_shares, run_shares
 

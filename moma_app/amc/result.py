@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from moma_app.choices import Weighting
 from moma_app.errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class AMCResult:
         train_ids, train_targets: ids and targets (task's unit) of the m train rows.
         backbone, fingerprint, kind, layers: what the modules share.
         skipped: modules that were left out, with the reason.
+        weighting: how the weights were chosen; results of the first version have none, and are AMC's.
         made_with: version of moma-app.
     """
 
@@ -84,6 +86,7 @@ class AMCResult:
     kind: Literal["full", "adapter"]
     layers: Literal["all", "last"]
     skipped: dict[str, str] = field(default_factory=dict)
+    weighting: Weighting = "amc"
     made_with: str = ""
 
     @cached_property

@@ -163,6 +163,15 @@ CASES: tuple[Case, ...] = (
         limit=Limit("seconds", 5),
     ),
     Case(
+        name="reweigh",
+        work="weights for another T, from stored neighbours",
+        against=None,
+        unit="composition",
+        sizes=Sizes(rows=5000, width=64, modules=18),
+        builder="reweigh",
+        limit=Limit("seconds", 0.2),
+    ),
+    Case(
         name="runs-list",
         work="`moma runs list` of the newest among many runs, start-up included",
         against=None,

@@ -10,7 +10,22 @@ import typer
 from rich.markup import escape
 
 from moma_app import __version__
-from moma_app.cli import bench, compose, config, demo, doctor, finetune, hub, predict, runs, tasks, workers
+from moma_app.cli import (
+    bench,
+    compose,
+    config,
+    dashboard,
+    demo,
+    doctor,
+    experiments,
+    finetune,
+    hub,
+    insights,
+    predict,
+    runs,
+    tasks,
+    workers,
+)
 from moma_app.cli.output import err, out
 from moma_app.errors import MomaError
 
@@ -33,8 +48,11 @@ app.command("finetune")(finetune.finetune)
 app.command("predict")(predict.predict)
 app.command("demo")(demo.demo)
 app.command("bench")(bench.bench)
+app.add_typer(experiments.app, name="experiments")
+app.add_typer(insights.app, name="insights")
 app.add_typer(runs.app, name="runs")
 app.add_typer(workers.app, name="workers")
+app.command("dashboard")(dashboard.dashboard)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

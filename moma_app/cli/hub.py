@@ -207,42 +207,34 @@ def predict(
     files: options.Files,
     modules: options.Modules = None,
     hub: options.HubPath = None,
+    skip: options.SkipBad = False,
     device: options.Device = None,
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Predict every module's property for structures."""
-    from moma_app.cli.predict import naming, read_all
-    from moma_app.training.hub_predictions import predict_with_hub
+    from itertools import groupby
+    from operator import itemgetter
 
-    structures = read_all(files, skip=False)
-    with naming(structures), progress_bar(quiet=quiet) as progress:
-        predictions = predict_with_hub(
-            _open(hub),
-            [s.crystal for s in structures],
-            modules=modules,
-            device=options.use_machine(device),
-            progress=progress,
-        )
+    from moma_app.cli.predict import usable_rows
+    from moma_app.work.predict import predict_spec
+
+    with running.open_jobs(engine, scheduler) as jobs:
+        machine = device or jobs.settings.device
+        spec = predict_spec(files, hub=hub, modules=modules, skip_bad=skip, device=machine)
+        with progress_bar(quiet=quiet) as progress:
+            rows = usable_rows(running.do(jobs, spec, progress))
     if json:
-        print_json(
-            [
-                {
-                    "file": s.label,
-                    "module": p.module,
-                    "property": p.property,
-                    "value": float(p.values[i]),
-                    "unit": p.unit,
-                    "test_mae": p.test_mae,
-                }
-                for i, s in enumerate(structures)
-                for p in predictions
-            ]
-        )
+        keys = ("file", "module", "property", "value", "unit", "test_mae")
+        print_json([{key: row[key] for key in keys} for row in rows])
         return
-    for i, structure in enumerate(structures):
+    for _, group in groupby(rows, itemgetter("structure")):
+        predictions = list(group)
+        file, note = predictions[0]["file"], predictions[0]["note"]
         table(
-            f"{structure.label}" + (f" ({structure.note})" if structure.note else ""),
+            file + (f" ({note})" if note else ""),
             [
                 ("module", "left"),
                 ("value", "right"),
@@ -251,7 +243,7 @@ def predict(
                 ("property", "left"),
             ],
             [
-                (p.module, number(float(p.values[i])), p.unit, number(p.test_mae, 3), p.property)
+                (p["module"], number(p["value"]), p["unit"], number(p["test_mae"], 3), p["property"])
                 for p in predictions
             ],
         )

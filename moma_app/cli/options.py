@@ -53,18 +53,10 @@ Nodes = Annotated[
     int, typer.Option("--nodes", min=1, help="Machines that share the fit, started by torchrun or Slurm.")
 ]
 Strategy = Annotated[str, typer.Option("--strategy", help="Lightning's strategy for several processes.")]
-Files = Annotated[list[Path], typer.Argument(help="CIF, POSCAR, JSON or xyz files, or folders of them.")]
-
-
-def use_machine(device: str | None) -> str:
-    """Set threads from the configuration and return the device's name."""
-    import torch
-
-    from moma_app.config import get_settings
-    from moma_app.runtime import prepare
-
-    settings = get_settings()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    prepare()
-    return device or settings.device
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="CIF, POSCAR, JSON or xyz files, folders of them, or tables (CSV, Parquet, …) with a column of structures."
+    ),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out instead of stopping.")]

@@ -4,113 +4,98 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from moma_app.cli import options
+from moma_app.cli import options, running
 from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
-from moma_app.errors import InputError, StructureRefusedError
+from moma_app.errors import InputError
 
-if TYPE_CHECKING:
-    from moma_app.tasks.structure_files import NamedStructure
-    from moma_app.training.predictor import Prediction, Predictor
+RUN = re.compile(r"[0-9a-f]{4,32}")
+"""What the id of a run looks like, whole or cut short."""
 
 
 def predict(
     predictor: Annotated[
-        Path, typer.Argument(help="Folder of a predictor (from moma finetune or compose --instant).")
+        str,
+        typer.Argument(
+            help="Folder of a predictor (from moma finetune or compose --instant), or the run that made it."
+        ),
     ],
     files: options.Files,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a CSV file.")] = None,
-    skip: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unusable files out instead of stopping.")
-    ] = False,
+    skip: options.SkipBad = False,
     device: options.Device = None,
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Predict a property of structures."""
-    from moma_app.training.predictor import Predictor
+    from moma_app.work.predict import predict_spec
 
-    loaded = Predictor.load(predictor)
-    structures = read_all(files, skip=skip)
-    with naming(structures), progress_bar(quiet=quiet) as progress:
-        prediction = loaded.predict(
-            [structure.crystal for structure in structures],
-            device=options.use_machine(device),
-            progress=progress,
+    made_by_run = RUN.fullmatch(predictor) and not Path(predictor).exists()
+    with running.open_jobs(engine, scheduler) as jobs:
+        spec = predict_spec(
+            files,
+            predictor=None if made_by_run else Path(predictor),
+            run=predictor if made_by_run else None,
+            skip_bad=skip,
+            device=device or jobs.settings.device,
         )
-    rows = _rows(loaded, structures, prediction)
+        with progress_bar(quiet=quiet) as progress:
+            rows = [_row(row) for row in usable_rows(running.do(jobs, spec, progress))]
+    target, unit = rows[0]["property"], rows[0]["unit"]
     if output is not None:
         _write_csv(output, rows)
-        say(f"Wrote {len(rows)} predictions of {loaded.info.target.property} to {output}.")
+        say(f"Wrote {len(rows)} predictions of {target} to {output}.")
     if json:
         print_json(rows)
     elif output is None:
-        target = loaded.info.target
-        with_std = prediction.std is not None
-        columns = [("file", "left"), ("formula", "left"), (f"{target.property} ({target.unit})", "right")]
+        with_std = rows[0]["std"] is not None
+        columns = [("file", "left"), ("formula", "left"), (f"{target} ({unit})", "right")]
         table(
             None,
             columns + ([("± std", "right")] if with_std else []),
             [
                 [
-                    r["file"],
-                    r["formula"],
-                    number(r["prediction"]),
-                    *([number(r["std"], 2)] if with_std else []),
+                    row["file"],
+                    row["formula"],
+                    number(row["prediction"]),
+                    *([number(row["std"], 2)] if with_std else []),
                 ]
-                for r in rows
+                for row in rows
             ],
         )
 
 
-def read_all(files: list[Path], *, skip: bool) -> list[NamedStructure]:
-    """Read structure files; unusable ones are an error, or are left out with a warning."""
-    from moma_app.tasks.structure_files import read_structure_files
+def usable_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the predictions of a run, and warn of files that were left out.
 
-    structures, bad = read_structure_files(files)
-    if bad and not skip:
-        rest = f" (and {len(bad) - 1} more files are unusable)" if len(bad) > 1 else ""
-        raise InputError(f"{bad[0].label}: {bad[0].reason}{rest}; nothing was predicted.")
-    for file in bad:
-        warn(f"{file.label} is left out: {file.reason}")
-    if not structures:
+    Raises:
+        InputError: none could be used.
+    """
+    for file in result["refused"]:
+        warn(f"{file['file']} is left out: {file['reason']}")
+    if not result["rows"]:
         raise InputError("None of the files has a usable structure.")
-    return structures
+    rows: list[dict[str, Any]] = result["rows"]
+    return rows
 
 
-@contextmanager
-def naming(structures: list[NamedStructure]) -> Iterator[None]:
-    """Let an error about one of the structures name its file instead of its position."""
-    try:
-        yield
-    except StructureRefusedError as exc:
-        raise InputError(
-            f"{structures[exc.position].label}: {exc.reason} Nothing was predicted; leave that file out."
-        ) from exc
-
-
-def _rows(
-    predictor: Predictor, structures: list[NamedStructure], prediction: Prediction
-) -> list[dict[str, Any]]:
-    target = predictor.info.target
-    return [
-        {
-            "file": structure.label,
-            "formula": structure.crystal.to_pymatgen().composition.reduced_formula,
-            "property": target.property,
-            "prediction": float(prediction.values[i]),
-            "std": None if prediction.std is None else float(prediction.std[i]),
-            "unit": target.unit,
-            "note": structure.note,
-        }
-        for i, structure in enumerate(structures)
-    ]
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "file": row["file"],
+        "formula": row["formula"],
+        "property": row["property"],
+        "prediction": row["value"],
+        "std": row["std"],
+        "unit": row["unit"],
+        "note": row["note"],
+    }
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from moma_app.cli import options, running
 from moma_app.cli.output import number, print_json, progress_bar, say, table
 from moma_app.cli.running import SHORT
 from moma_app.errors import InputError, UnknownNameError
+from moma_app.work.headline import main_metric
 
 if TYPE_CHECKING:
     from moma_app.jobs.jobs import Jobs
@@ -32,8 +33,6 @@ States = Annotated[
 ENDED_EARLY: tuple[State, ...] = ("failed", "cancelled", "interrupted")
 LONGEST = 32
 """Characters of what a run is doing."""
-MAIN = ("test_mae", "test_accuracy", "val_error", "objective")
-"""Metrics worth a column in a list, the first that a run has."""
 
 
 def _states(given: list[str] | None, usual: tuple[State, ...]) -> tuple[State, ...]:
@@ -360,8 +359,8 @@ def _doing(record: Record) -> str:
 
 
 def _main_metric(record: Record) -> str:
-    name = next((name for name in MAIN if name in record.metrics), None)
-    return "" if name is None else f"{name.removeprefix('test_')} {number(record.metrics[name])}"
+    found = main_metric(record.metrics)
+    return "" if found is None else f"{found[0].removeprefix('test_')} {number(found[1])}"
 
 
 def _when(seconds: float) -> str:

@@ -1,9 +1,9 @@
-"""``moma tasks``: list, show, fetch, import."""
+"""``moma tasks``: list, show, fetch, import, split."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -125,7 +125,10 @@ def fetch(
 @app.command("import")
 def import_(
     path: Annotated[
-        Path, typer.Argument(help="CSV, JSON, Parquet, extxyz or ASE database, or a folder with id_prop.csv.")
+        Path,
+        typer.Argument(
+            help="CSV, Excel, JSON, Parquet, extxyz, ASE database, or a folder or zip with id_prop.csv."
+        ),
     ],
     target: Annotated[str, typer.Option("--target", help="Column or property to predict.")] = "target",
     unit: Annotated[str, typer.Option("--unit", help="Unit of the raw values, e.g. eV.")] = "",
@@ -135,9 +138,13 @@ def import_(
     transform: Annotated[str | None, typer.Option("--transform", help="log10, ln, ln1p, …")] = None,
     structure: Annotated[str | None, typer.Option("--structure", help="Column with the structure.")] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column with the ids.")] = None,
+    split_column: Annotated[
+        str | None, typer.Option("--split-column", help="Column that says train, val or test for each row.")
+    ] = None,
     classification: Annotated[bool, typer.Option("--classes", help="The target is a class.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the file if one row is refused.")] = False,
     overwrite: options.Overwrite = False,
+    check: Annotated[bool, typer.Option("--check", help="Only report; write nothing.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -155,6 +162,8 @@ def import_(
                 kind="classification" if classification else "regression",
                 structure=structure,
                 id_column=id_column,
+                split_column=split_column,
+                dry_run=check,
                 strict=strict,
                 overwrite=overwrite,
                 progress=progress,
@@ -169,13 +178,66 @@ def import_(
     for note in report.notes:
         say(note)
     summary = report.target_summary
-    say(f"Task {report.name}: {report.n_accepted} of {report.n_read} rows taken, written to {report.path}.")
+    done = "can be taken, nothing was written" if check else f"taken, written to {report.path}"
+    say(f"Task {report.name}: {report.n_accepted} of {report.n_read} rows {done}.")
     if "mean" in summary:
         say(
             f"Target: mean {number(summary['mean'])}, std {number(summary['std'])}, "
             f"{number(summary['min'])} to {number(summary['max'])} {report.unit}."
         )
-    say(f"Next: moma compose {report.name}")
+    if not check:
+        say(f"Next: moma compose {report.name}")
+
+
+@app.command()
+def split(
+    name: Annotated[str, typer.Argument(help="Name of a task that you imported.")],
+    fractions: Annotated[
+        str, typer.Option("--fractions", help="Of train, validation and test.")
+    ] = "0.7,0.15,0.15",
+    group: Annotated[
+        Literal["formula", "elements"] | None,
+        typer.Option("--group", help="Keep rows of one formula, or one set of elements, in one part."),
+    ] = None,
+    hold_out: Annotated[
+        str | None, typer.Option("--hold-out", help="Structures with these elements are the test part: Li,Na")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of splits.")] = 5,
+    random: Annotated[
+        bool, typer.Option("--random", help="Remove your own split: rows are split at random again.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Give your own task a split of its own."""
+    from moma_app.tasks import get_task
+    from moma_app.tasks.own_splits import clear_split, set_split
+
+    task = get_task(name)
+    if random:
+        removed = clear_split(task)
+        if json:
+            print_json({"task": name, "removed": removed})
+        else:
+            say(f"{name} is split at random{'' if removed else ', as before'}.")
+        return
+    held_out = [symbol.strip() for symbol in (hold_out or "").split(",") if symbol.strip()]
+    written = set_split(task, fractions=_numbers(fractions), group=group, held_out=held_out, seeds=seeds)
+    if json:
+        sizes = [dict(zip(("train", "val", "test"), size, strict=True)) for size in written.sizes]
+        print_json({"task": name, "path": str(written.path), "sizes": sizes})
+        return
+    for seed, (train, val, test) in enumerate(written.sizes):
+        say(f"split {seed}: {train} train, {val} validation, {test} test rows")
+    say(f"Written to {written.path}; `moma tasks split {name} --random` removes it.")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"{text!r} are no fractions: three numbers as in 0.8,0.1,0.1 are expected."
+        ) from None
 
 
 def _refusals(refused: list[Any], most: int = 20) -> None:

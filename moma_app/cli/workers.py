@@ -15,6 +15,7 @@ def status(json: options.Json = False) -> None:
     """Show the workers, here or of the cluster that the settings name, and what they are doing."""
     from moma_app.config import get_settings
     from moma_app.jobs.cluster import Cluster
+    from moma_app.jobs.placing import KINDS, is_quick_worker
     from moma_app.jobs.service import find_service
 
     settings = get_settings()
@@ -26,6 +27,7 @@ def status(json: options.Json = False) -> None:
             else:
                 say("No local workers are running; they start with the first run.")
             return
+        settings = settings.model_copy(update={"scheduler": service.address})  # to look starts nothing
     cluster = Cluster(settings)
     try:
         workers = [
@@ -34,7 +36,10 @@ def status(json: options.Json = False) -> None:
                 "address": address,
                 "threads": worker["nthreads"],
                 "memory_gb": worker["memory_limit"] / 2**30,
-                "resources": worker.get("resources", {}),
+                "resources": {
+                    what: amount for what, amount in worker.get("resources", {}).items() if what not in KINDS
+                },
+                "takes": "quick runs" if is_quick_worker(worker.get("resources", {})) else "all runs",
                 "runs": worker["metrics"].get("executing", 0) if worker.get("metrics") else 0,
             }
             for address, worker in cluster.workers().items()
@@ -47,10 +52,18 @@ def status(json: options.Json = False) -> None:
         return
     table(
         f"Scheduler {address}",
-        [("worker", "left"), ("runs", "right"), ("memory", "right"), ("offers", "left"), ("address", "left")],
+        [
+            ("worker", "left"),
+            ("takes", "left"),
+            ("runs", "right"),
+            ("memory", "right"),
+            ("offers", "left"),
+            ("address", "left"),
+        ],
         [
             (
                 worker["name"],
+                worker["takes"],
                 worker["runs"],
                 f"{worker['memory_gb']:.1f} GiB",
                 ", ".join(f"{name}={amount:g}" for name, amount in worker["resources"].items()),

@@ -89,11 +89,7 @@ class Hub(Mapping[str, Module]):
         paths = self._card_paths()
         if name not in paths:
             raise UnknownModuleError("module", name, paths, hint="See moma hub list.")
-        path = paths[name]
-        card = read_card(path)
-        if card.name != name:
-            raise DamagedFileError(f"The card {path} is that of {card.name!r}: its file was renamed.")
-        return Module(card, path.parent / card.file)
+        return _module_of(paths[name])
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
@@ -110,26 +106,13 @@ class Hub(Mapping[str, Module]):
             files: also compare every tensor file with its SHA-256.
         """
         usable, damaged = [], []
-        for name in self:
+        for name, path in self._card_paths().items():
             try:
-                usable.append(self._verified(name) if files else self[name])
+                usable.append(_verified(path) if files else _module_of(path))
             except DamagedFileError as exc:
-                damaged.append(Damage(name, str(exc)))
-            except UnknownModuleError:  # removed by another process since it was listed
-                continue
+                if path.exists():  # else another process removed it since it was listed
+                    damaged.append(Damage(name, str(exc)))
         return usable, damaged
-
-    def _verified(self, name: str) -> Module:
-        module = self[name]
-        try:
-            module.verify()
-        except DamagedFileError:
-            newer = self[name]
-            if newer.card == module.card:
-                raise
-            newer.verify()  # another process replaced the module since its card was read
-            return newer
-        return module
 
     def add(self, module: Module, *, overwrite: bool = False) -> Module:
         """Publish a module in the hub's first folder, atomically.
@@ -181,6 +164,26 @@ class Hub(Mapping[str, Module]):
         else:
             chosen, _ = self.check(files=False)
         return [module for module in chosen if kind is None or module.card.kind == kind]
+
+
+def _module_of(card_path: Path) -> Module:
+    card = read_card(card_path)
+    if card.name != card_path.stem:
+        raise DamagedFileError(f"The card {card_path} is that of {card.name!r}: its file was renamed.")
+    return Module(card, card_path.parent / card.file)
+
+
+def _verified(card_path: Path) -> Module:
+    module = _module_of(card_path)
+    try:
+        module.verify()
+    except DamagedFileError:
+        newer = _module_of(card_path)
+        if newer.card == module.card:
+            raise
+        newer.verify()  # another process replaced the module since its card was read
+        return newer
+    return module
 
 
 def read_module_file(path: Path) -> Module:

@@ -7,6 +7,7 @@ from a stranger runs no code.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file, temporary_file
+from moma_app.hub.opening import open_tensors
 
 if TYPE_CHECKING:  # a face lists modules without loading PyTorch
     from torch import Tensor
@@ -129,10 +131,10 @@ class Module:
                 f"Module {self.name!r}: the content of {self.path} does not agree with the SHA-256 of its card: "
                 "fetch or train it again."
             )
-        self.reader()  # what has the right hash can still be no safetensors file
+        open_tensors(self.path, "np")  # what has the right hash can still be no safetensors file
 
     def save(self, folder: Path, *, overwrite: bool = True) -> Module:
-        """Publish the module in a folder and return the stored one.
+        """Publish the module in a folder and return the stored one; a file is copied as it is.
 
         The tensor file is written first, under a name that contains its hash; replacing the
         card is the one step that publishes it. A reader sees the old module or the new one.
@@ -142,12 +144,9 @@ class Module:
             DamagedFileError: this module's own file does not agree with its card, or its card
                 could not be read again once written (a number in it is not finite).
         """
-        from safetensors.torch import save_file
-
         from moma_app.hub.card import parse_card
 
         self.verify()
-        tensors = {name: tensor.contiguous() for name, tensor in self.iter_tensors()}
         card_path = folder / f"{self.name}.json"
         folder.mkdir(parents=True, exist_ok=True)
         with lock_for(card_path), temporary_file(folder, self.name) as temporary:
@@ -155,8 +154,12 @@ class Module:
                 raise InputError(
                     f"The hub {folder} already has a module {self.name!r}: give another name, or allow overwriting."
                 )
-            save_file(tensors, temporary, metadata={"format": "pt"})
+            self._write(temporary)
             digest = sha256_of_file(temporary)
+            if self.path is not None and digest != self.card.sha256:
+                raise DamagedFileError(
+                    f"Module {self.name!r}: {self.path} changed while it was copied: try again."
+                )
             target = folder / f"{self.name}-{digest[:12]}.safetensors"
             card = self.card.model_copy(
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
@@ -169,6 +172,15 @@ class Module:
                 if old != target:
                     old.unlink()
         return Module(card, target)
+
+    def _write(self, file: Path) -> None:
+        if self.path is not None:
+            shutil.copyfile(self.path, file)
+            return
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.contiguous() for name, tensor in self.memory.items()}
+        save_file(tensors, file, metadata={"format": "pt"})
 
 
 def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -> Network:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from moma_app.errors import DamagedFileError
+from moma_app.hub.opening import open_tensors
 
 MAPPED_BYTES = 32 * 2**20
 """What a file may keep in memory of the tensors already read."""
@@ -85,7 +85,7 @@ class FileReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tensors = _open(path)
+        self._tensors = open_tensors(path, "pt")
         self._read_bytes = 0
 
     def names(self) -> list[str]:
@@ -106,17 +106,8 @@ class FileReader:
     def tensor(self, name: str) -> Tensor:
         """Read one tensor."""
         if self._read_bytes > MAPPED_BYTES:
-            self._tensors = _open(self._path)
+            self._tensors = open_tensors(self._path, "pt")
             self._read_bytes = 0
         tensor: Tensor = self._tensors.get_tensor(name)
         self._read_bytes += tensor.nbytes
         return tensor
-
-
-def _open(path: Path) -> Any:  # safe_open has no types
-    try:
-        return safe_open(path, framework="pt")
-    except FileNotFoundError as exc:
-        raise DamagedFileError(f"The tensor file {path} is missing.") from exc
-    except (SafetensorError, OSError) as exc:
-        raise DamagedFileError(f"{path} is no safetensors file, or is cut short ({exc}).") from exc

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from moma_app.jobs.listing import list_runs
+from moma_app.jobs.listing import by_digest
 from moma_app.jobs.order import Outcome
 from moma_app.jobs.spec import RunSpec
 from moma_app.jobs.states import RESUMABLE
@@ -37,8 +37,7 @@ def run_all(
     ids: dict[str, str] = {}
     ended: dict[str, Outcome] = {}
     try:
-        for digest, spec in plan.items():
-            ids[digest] = _begin(jobs, spec)
+        ids.update(begin_all(jobs, list(plan.values())))  # one by one: Ctrl-C stops those that have begun
         while len(ended) < len(plan):
             for digest in plan.keys() - ended.keys():
                 if not jobs.record(ids[digest]).open:
@@ -55,9 +54,26 @@ def run_all(
     return [ended[spec.digest] for spec in specs]
 
 
-def _begin(jobs: Jobs, spec: RunSpec) -> str:
-    """Return the id of the run that does a piece of work: an earlier one, or a new one."""
-    before = list_runs(jobs, digest=spec.digest, limit=1)
-    if not before:
-        return jobs.submit(spec)
-    return jobs.resume(before[0].id) if before[0].state in RESUMABLE else before[0].id
+def begin_all(jobs: Jobs, specs: Sequence[RunSpec], listener: Listener = silent) -> Iterator[tuple[str, str]]:
+    """Start what is neither done nor being done, and do not wait for it (inline: until each is over).
+
+    Args:
+        jobs: where they run.
+        specs: what to do; equal ones are begun once.
+        listener: gets the events of inline runs.
+
+    Yields:
+        The digest of each piece of work and the id of the run that does it, an earlier or a new one.
+    """
+    plan = {spec.digest: spec for spec in specs}
+    before = by_digest(jobs, plan.keys())
+    for digest, spec in plan.items():
+        if jobs.engine == "inline":  # while the others were done, somebody else may have begun it
+            before = by_digest(jobs, [digest])
+        earlier = before.get(digest)
+        if earlier is None:
+            yield digest, jobs.submit(spec, listener)
+        elif earlier.state in RESUMABLE:
+            yield digest, jobs.resume(earlier.id, listener)
+        else:
+            yield digest, earlier.id

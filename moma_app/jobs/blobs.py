@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from moma_app.errors import DamagedFileError, DataNotFoundError, InputError
@@ -31,13 +32,15 @@ class Blob:
 
     @classmethod
     def of(cls, path: Path) -> Blob:
-        """Describe a file.
+        """Describe a file; it is not read again as long as inode, size and times are the same.
 
         Raises:
             DataNotFoundError: there is no such file.
         """
         try:
-            return cls(str(path.resolve()), sha256_of_file(path), path.stat().st_size)
+            place, state = path.resolve(), path.stat()
+            digest = _sha256(place, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+            return cls(str(place), digest, state.st_size)
         except OSError as exc:
             raise DataNotFoundError(f"{path} cannot be read ({exc.strerror}).") from exc
 
@@ -77,8 +80,8 @@ class Blob:
         )
 
     def stored_at(self, store: Path) -> Path:
-        """Return where a carried copy lies; its own name is kept because some readers go by it."""
-        return store / self.sha256 / self.name
+        """Return where a carried copy lies; of its own name only the ending, by which some readers go, is a path."""
+        return store / self.sha256 / f"content{Path(self.path).suffix}"
 
     def keep(self, content: bytes, store: Path) -> Path:
         """Store carried bytes.
@@ -94,6 +97,12 @@ class Blob:
             if sha256_of_file(temporary) != self.sha256:
                 raise DamagedFileError(f"{self.name} changed on its way to {platform.node()}.")
         return target
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: Path, *_state: int) -> str:
+    """Return a file's SHA-256; a plan of many runs names the same few files in each."""
+    return sha256_of_file(path)
 
 
 def lay_out(

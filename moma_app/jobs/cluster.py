@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from moma_app.errors import InputError, MomaError
 from moma_app.jobs.blobs import Blob
 from moma_app.jobs.events import Numbered
 from moma_app.jobs.order import Order
-from moma_app.jobs.service import Service, answers, ensure_service, find_service
+from moma_app.jobs.placing import demands, free_main_workers, may_overtake, refuse_unmet
+from moma_app.jobs.service import Service, answers, ensure_quick_worker, ensure_service, find_service
+from moma_app.jobs.spec import Needs
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -34,6 +37,8 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client: Client | None = None
+        self._connecting = threading.RLock()  # a dashboard's pages share one connection
+        self._local = False  # whether the workers are those of jobs.service
         self._futures: dict[str, Future] = {}  # Dask forgets the error of an order that nobody holds
 
     @property
@@ -43,11 +48,12 @@ class Cluster:
         Raises:
             MomaError: no scheduler answers at the address that the settings name.
         """
-        if self._client is not None and self._client.status in ("running", "connecting"):
+        with self._connecting:
+            if self._client is not None and self._client.status in ("running", "connecting"):
+                return self._client
+            self.close()
+            self._client = self._connect()
             return self._client
-        self.close()
-        self._client = self._connect()
-        return self._client
 
     @property
     def address(self) -> str:
@@ -79,18 +85,20 @@ class Cluster:
         """
         from distributed import fire_and_forget
 
-        needs = order.spec.needs.to_dask()
-        self._check(needs)
+        client = self.client
+        needs = order.spec.needs
+        refuse_unmet(needs, self._offers(), self.address)
         blobs = list(order.spec.files.values())
         contents = self._carry(blobs)
-        future = self.client.submit(
+        future = client.submit(
             run_order,
             order.to_dict(),
             [blob.sha256 for blob in blobs] if contents else [],
             *contents,
             key=key,
-            resources=needs or None,
+            resources=demands(needs, local=self._local) or None,
             priority=order.spec.priority,
+            **self._preference(needs),
             pure=False,
             retries=0,  # lost workers are Dask's business; an error of ours would only come again
         )
@@ -165,22 +173,31 @@ class Cluster:
         named = self.settings.scheduler
         if named is None:
             started = ensure_service(self.settings, idle=_is_idle)
+            self._local = True
             return started.address, started.security()
         service = find_service(self.settings)
-        if service is not None and service.address == named:
+        self._local = service is not None and service.address == named
+        if service is not None and self._local:
             return named, service.security()
         return scheduler_address(named), keys_beside(named)
 
-    def _check(self, needs: Mapping[str, float]) -> None:
-        """Refuse what would wait for ever; workers that are still to come offer nothing yet."""
-        offers = [worker.get("resources", {}) for worker in self.workers().values()]
-        for name, amount in needs.items():
-            if offers and not any(offer.get(name, 0) >= amount for offer in offers):
-                most = max(offer.get(name, 0) for offer in offers)
-                raise InputError(
-                    f"No worker of {self.address} offers {name}={amount:g} (the most is {most:g}): start workers with "
-                    f'`dask worker … --resources "{name}={amount:g}"`.'
-                )
+    def _offers(self) -> list[dict[str, float]]:
+        return [worker.get("resources", {}) for worker in self.workers().values()]
+
+    def _preference(self, needs: Needs) -> dict[str, Any]:
+        """Return where a quick run had better go, as arguments of Dask's ``submit``.
+
+        That is a main worker without work, which has all cores. If none is free, the worker for quick
+        runs is started; as soon as that is idle, it takes what waits with the others.
+        """
+        if not (self._local and may_overtake(needs)):
+            return {}
+        free: list[str] | None = self.client.run_on_scheduler(free_main_workers)
+        if free:
+            return {"workers": free, "allow_other_workers": True}
+        if free is not None:
+            ensure_quick_worker(self.settings)
+        return {}
 
     def _carry(self, blobs: list[Blob]) -> list[Any]:
         """Return futures of the files' content if a worker does not see them; equal content is sent once."""

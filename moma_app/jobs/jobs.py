@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,6 +64,16 @@ class Jobs:
         """End the connection to the workers; what they do goes on."""
         for cluster in (self.cluster, *self._others.values()):
             cluster.close()
+
+    def prepare(self) -> None:
+        """Load what the first run needs, and start the workers if they are local: a face does so early.
+
+        Raises:
+            MomaError: the store or the workers cannot be reached.
+        """
+        self.store.prepare()
+        if self.engine != "inline":
+            _ = self.cluster.client
 
     # -- starting --------------------------------------------------------------------------------
 
@@ -169,9 +179,14 @@ class Jobs:
 
     # -- watching --------------------------------------------------------------------------------
 
-    def watch(self, run_id: str) -> Iterator[Numbered]:
-        """Yield a run's events from the first one on, in order, until it ends. Any number may watch."""
-        return watch(self, run_id)
+    def watch(self, run_id: str, stop: Callable[[], bool] | None = None) -> Iterator[Numbered]:
+        """Yield a run's events from the first one on, in order, until it ends. Any number may watch.
+
+        Args:
+            run_id: of the run.
+            stop: asked now and then; ends the watching, not the run.
+        """
+        return watch(self, run_id, stop)
 
     def record(self, start: str) -> Record:
         """Return a run by the first digits of its id, in its true state.
@@ -221,8 +236,8 @@ class Jobs:
         self.store.tag(record.id, cancel=time.time())
         if (folder := self.folder(record.id)).is_dir():
             (folder / CANCEL).touch()
-        if record.state == "queued":
-            return self._withdraw(record)
+        if record.state == "queued" and not (record := self._withdraw(record)).open:
+            return record
         deadline = time.monotonic() + grace
         while time.monotonic() < deadline:
             time.sleep(0.1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moma_app.jobs.liveness import settle
@@ -24,16 +25,84 @@ def list_runs(
     unit: str | None = None,
     task: str | None = None,
     digest: str | None = None,
+    name: str = "",
+    offset: int = 0,
     limit: int | None = None,
 ) -> list[Record]:
-    """Return runs, newest first, each in its true state.
+    """Return runs, newest first, each in its true state; arguments as of ``RunStore.runs``.
 
     Only runs that are recorded as queued or running are looked at closer.
     """
     wanted = set(states)
-    for record in jobs.store.runs(states=sorted(OPEN), unit=unit, task=task, digest=digest):
+    for record in jobs.store.runs(states=sorted(OPEN), unit=unit, task=task, digest=digest, name=name):
         settle(jobs, record)
-    return jobs.store.runs(states=sorted(wanted), unit=unit, task=task, digest=digest, limit=limit)
+    return jobs.store.runs(
+        states=sorted(wanted), unit=unit, task=task, digest=digest, name=name, offset=offset, limit=limit
+    )
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the runs that a search finds.
+
+    Attributes:
+        records: the runs, newest first.
+        offset: how many newer ones were left out.
+        more: whether older ones follow.
+        total: how many the search finds in all; ``None`` from a tracking server, which does not count.
+    """
+
+    records: list[Record]
+    offset: int
+    more: bool
+    total: int | None
+
+
+def page_of_runs(
+    jobs: Jobs,
+    *,
+    states: Iterable[State] = STATES,
+    unit: str | None = None,
+    task: str | None = None,
+    name: str = "",
+    offset: int = 0,
+    limit: int,
+) -> Page:
+    """Return some runs, newest first, each in its true state; takes as long for 10 runs as for 10,000.
+
+    Args:
+        jobs: whose runs.
+        states, unit, task: only these.
+        name: only runs with this in their name, whatever the case.
+        offset: leave so many out, the newest first.
+        limit: at most so many.
+    """
+    wanted = sorted(set(states))
+    found = list_runs(jobs, states=wanted, unit=unit, task=task, name=name, offset=offset, limit=limit + 1)
+    total = jobs.store.count(states=wanted, unit=unit, task=task, name=name)
+    return Page(found[:limit], offset, len(found) > limit, total)
+
+
+def by_digest(jobs: Jobs, digests: Collection[str], *, unit: str | None = None) -> dict[str, Record]:
+    """Return the run that stands for each piece of work, in its true state; none where it was never begun.
+
+    That is the newest finished one: what has been done stays done, even if somebody stopped a
+    repetition. Where none has finished it is the newest.
+
+    Args:
+        jobs: whose store is read, once.
+        digests: of the pieces.
+        unit: of all of them, if they share one.
+    """
+    wanted = set(digests)
+    found: dict[str, Record] = {}
+    for record in jobs.store.runs(unit=unit):
+        if record.digest not in wanted:
+            continue
+        earlier = found.setdefault(record.digest, record)
+        if record.state == "finished" and earlier.state != "finished":
+            found[record.digest] = record
+    return {digest: settle(jobs, record) if record.open else record for digest, record in found.items()}
 
 
 def resumable(jobs: Jobs, digest: str) -> Record | None:

@@ -11,6 +11,7 @@ from typing import Any
 from moma_app.errors import CancelledError
 from moma_app.jobs.context import CANCELLED
 from moma_app.jobs.order import Order, surroundings
+from moma_app.jobs.placing import demands_of_piece, is_quick_worker
 from moma_app.jobs.recorder import CANCEL
 from moma_app.progress import Event, Listener
 
@@ -22,14 +23,18 @@ BATCH = 1000
 
 
 def workers_of_this_run() -> int:
-    """Return how many workers the present run's cluster has; 1 if it runs inline."""
+    """Return how many workers may do pieces of the present run; 1 if it runs inline, or on the quick worker."""
     from distributed import get_worker
 
     try:
-        client = get_worker()._get_client()  # noqa: SLF001 - get_client() would make it the default one
+        worker = get_worker()
     except ValueError:
         return 1
-    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    if is_quick_worker(worker.state.total_resources):
+        return 1
+    client = worker._get_client()  # noqa: SLF001 - get_client() would make it the default one
+    others = client.scheduler_info(n_workers=-1)["workers"].values()
+    return max(1, sum(not is_quick_worker(other.get("resources", {})) for other in others))
 
 
 def spread(
@@ -47,8 +52,9 @@ def spread(
         for number, value in enumerate(arguments):
             yield number, piece(value, progress)
         return
-    from distributed import as_completed, worker_client
+    from distributed import as_completed, get_worker, worker_client
 
+    needed = demands_of_piece(order.spec.needs, get_worker().state.total_resources)
     with worker_client() as client:
         contents = []
         if order.spec.files and not order.sees_submitter():
@@ -63,7 +69,7 @@ def spread(
             arguments,
             *([content] * len(arguments) for content in contents),
             key=[f"moma-piece-{order.run_id}-{number}" for number in range(len(arguments))],
-            resources=order.spec.needs.to_dask() or None,
+            resources=needed or None,
             priority=order.spec.priority + 1,  # what has begun is finished first
             pure=False,
             batch_size=BATCH,

@@ -22,11 +22,14 @@ class Needs:
         gpus: whole GPUs; workers offer theirs as the Dask resource ``GPU``.
         memory_gb: memory; workers offer theirs as the Dask resource ``MEMORY``.
         processes: processes that share one fit on the worker's machine, started with torchrun.
+        quick: somebody waits for it, and it takes seconds to a few minutes: on local workers it need not
+            wait behind long runs, see :mod:`moma_app.jobs.placing`.
     """
 
     gpus: int = 0
     memory_gb: float = 0.0
     processes: int = 1
+    quick: bool = False
 
     def __post_init__(self) -> None:
         if self.gpus < 0 or self.memory_gb < 0 or self.processes < 1:

@@ -70,6 +70,8 @@ def read(
     ids: Sequence[str] | None = None,
     states: Sequence[str] | None = None,
     tags: Mapping[str, str] | None = None,
+    name: str = "",
+    offset: int = 0,
     limit: int | None = None,
     whole: bool = False,
 ) -> list[Record]:
@@ -81,31 +83,23 @@ def read(
         ids: only these.
         states: only runs in these states.
         tags: only runs with these values of our tags.
+        name: only runs with this in their name, whatever the case.
+        offset: leave so many out, the newest first.
         limit: at most so many.
         whole: with parameters.
 
     Raises:
         DamagedFileError: the file is no database, or not MLflow's.
     """
-    where = ["experiments.name = ?", "runs.lifecycle_stage = 'active'"]
-    values: list[str | int] = [experiment]
-    if ids is not None:
-        where.append(f"run_uuid IN ({_marks(ids)})")
-        values += ids
-    for key, wanted in [("state", states or []), *((k, [v]) for k, v in (tags or {}).items())]:
-        if wanted:
-            where.append(
-                f"run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value IN ({_marks(wanted)}))"  # noqa: S608 - marks only
-            )
-            values += [PREFIX + key, *wanted]
+    condition, values = _condition(experiment, ids, states, tags, name)
     query = (
-        f"SELECT run_uuid, runs.name, start_time FROM runs JOIN experiments USING (experiment_id) "  # noqa: S608 - marks only
-        f"WHERE {' AND '.join(where)} ORDER BY start_time DESC, run_uuid LIMIT ?"
+        f"SELECT run_uuid, runs.name, start_time FROM {_RUNS} "  # noqa: S608 - marks only
+        f"WHERE {condition} ORDER BY start_time DESC, run_uuid LIMIT ? OFFSET ?"
     )
     with _open(file) as connection:
         if connection is None:
             return []
-        runs = connection.execute(query, [*values, -1 if limit is None else limit]).fetchall()
+        runs = connection.execute(query, [*values, -1 if limit is None else limit, offset]).fetchall()
         found = [run[0] for run in runs]
         run_tags = _pairs(connection, "tags", found)
         metrics = _pairs(connection, "latest_metrics", found)
@@ -122,6 +116,51 @@ def read(
         for run_id, name, start in runs
     )
     return [record for record in records if record is not None]
+
+
+def count(
+    file: Path,
+    experiment: str,
+    *,
+    states: Sequence[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    name: str = "",
+) -> int:
+    """Return how many runs :func:`read` would find."""
+    condition, values = _condition(experiment, None, states, tags, name)
+    with _open(file) as connection:
+        if connection is None:
+            return 0
+        found = connection.execute(f"SELECT COUNT(*) FROM {_RUNS} WHERE {condition}", values).fetchone()  # noqa: S608 - marks only
+    return int(found[0])
+
+
+_RUNS = "runs JOIN experiments USING (experiment_id)"
+
+
+def _condition(
+    experiment: str,
+    ids: Sequence[str] | None,
+    states: Sequence[str] | None,
+    tags: Mapping[str, str] | None,
+    name: str,
+) -> tuple[str, list[str | int]]:
+    """Return a condition in SQL and the values of its marks."""
+    where = ["experiments.name = ?", "runs.lifecycle_stage = 'active'"]
+    values: list[str | int] = [experiment]
+    if ids is not None:
+        where.append(f"run_uuid IN ({_marks(ids)})")
+        values += ids
+    if name:
+        where.append("instr(lower(runs.name), lower(?))")
+        values.append(name)
+    for key, wanted in [("state", states or []), *((k, [v]) for k, v in (tags or {}).items())]:
+        if wanted:
+            where.append(
+                f"run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value IN ({_marks(wanted)}))"  # noqa: S608 - marks only
+            )
+            values += [PREFIX + key, *wanted]
+    return " AND ".join(where), values
 
 
 def _pairs(connection: sqlite3.Connection, table: str, ids: list[str]) -> dict[str, dict[str, str]]:

@@ -10,10 +10,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moma_app import __version__
+from moma_app.config.places import without_password
 from moma_app.errors import DataNotFoundError, InputError, MomaError, UnknownNameError
 from moma_app.files import lock_for
 from moma_app.jobs import sqlite
@@ -56,6 +58,11 @@ class RunStore:
         self.artifacts = artifacts
         self._client: MlflowClient | None = None
         self._experiment: str | None = None
+
+    def prepare(self) -> None:
+        """Open the store for writing, which takes seconds the first time."""
+        with self._reached():
+            _ = self.experiment
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -165,19 +172,46 @@ class RunStore:
         unit: str | None = None,
         task: str | None = None,
         digest: str | None = None,
+        name: str = "",
+        offset: int = 0,
         limit: int | None = None,
     ) -> list[Record]:
         """Return runs, newest first, without parameters; a page of 10,000 takes well under a second.
 
         Args:
             states, unit, task, digest: only these.
+            name: only runs with this in their name, whatever the case.
+            offset: leave so many out, the newest first.
             limit: at most so many.
         """
-        wanted = {"unit": unit, "task": task, "digest": digest}
-        exact = {key: value for key, value in wanted.items() if value is not None}
+        exact = _exact(unit=unit, task=task, digest=digest)
         if self._file is not None:
-            return sqlite.read(self._file, EXPERIMENT, states=list(states), tags=exact, limit=limit)
-        return list(self._search(list(states), exact, limit))
+            return sqlite.read(
+                self._file,
+                EXPERIMENT,
+                states=_some(states),
+                tags=exact,
+                name=name,
+                offset=offset,
+                limit=limit,
+            )
+        last = None if limit is None else offset + limit
+        return list(islice(self._search(list(states), exact, name, last), offset, None))
+
+    def count(
+        self,
+        *,
+        states: Iterable[State] = STATES,
+        unit: str | None = None,
+        task: str | None = None,
+        name: str = "",
+    ) -> int | None:
+        """Return how many runs :meth:`runs` would find; ``None`` from a server, which would have to send them all."""
+        if self._file is None:
+            return None
+        return sqlite.count(
+            self._file, EXPERIMENT, states=_some(states), tags=_exact(unit=unit, task=task), name=name
+        )
 
     def spec(self, run_id: str) -> RunSpec:
         """Return what a run does.
@@ -222,6 +256,17 @@ class RunStore:
             ]:
                 raise DataNotFoundError(f"Run {run_id[:8]} has no artefact {name!r}.")
             return Path(self.client.download_artifacts(run_id, name, str(folder)))
+
+    def locate(self, run_id: str, name: str, folder: Path) -> Path:
+        """Return where an artefact lies: in the store, if that is a folder of this machine, else copied into ``folder``.
+
+        Raises:
+            DataNotFoundError: the run has no such artefact.
+        """
+        here = self._artefact_folder(run_id)
+        if here is not None and (here / name).exists():
+            return here / name
+        return self.fetch(run_id, name, folder)
 
     def artefacts(self, run_id: str, folder: str | None = None) -> list[str]:
         """Return the names of a run's artefacts (on a server: of one of its folders), with their path."""
@@ -294,8 +339,10 @@ class RunStore:
                 raise
             reason = str(exc).strip().splitlines()[0][:300]
             raise StoreError(
-                f"The tracking store {self.uri} cannot be used ({reason}): check MLFLOW_TRACKING_URI, or run "
-                "`moma doctor`."
+                without_password(
+                    f"The tracking store {self.uri} cannot be used ({reason}): check MLFLOW_TRACKING_URI, or run "
+                    "`moma doctor`."
+                )
             ) from exc
 
     def _log(
@@ -336,8 +383,12 @@ class RunStore:
             )
         return [run.info.run_id for run in found]
 
-    def _search(self, states: list[State], tags: Mapping[str, str], limit: int | None) -> Iterator[Record]:
+    def _search(
+        self, states: list[State], tags: Mapping[str, str], name: str, limit: int | None
+    ) -> Iterator[Record]:
         conditions = [f"tags.`{PREFIX}{key}` = '{value.replace(chr(39), '')}'" for key, value in tags.items()]
+        if name:
+            conditions.append(f"attributes.run_name ILIKE '%{name.replace(chr(39), '')}%'")
         if len(states) == 1:
             conditions.append(f"tags.`{PREFIX}state` = '{states[0]}'")
         token, left = None, limit
@@ -398,6 +449,16 @@ def _records(runs: Iterable[Run]) -> list[Record]:
         for run in runs
     )
     return [record for record in made if record is not None]
+
+
+def _some(states: Iterable[State]) -> list[State] | None:
+    """Return the states to ask for; ``None`` for all of them, which need no look at each run."""
+    wanted = list(states)
+    return None if set(wanted) == set(STATES) else wanted
+
+
+def _exact(**tags: str | None) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _ours(**tags: Any) -> dict[str, str]:

@@ -64,7 +64,7 @@ def draw_curves(data: payloads.Curves, *, mode: Mode = "light") -> Any:
         **({"yticks": ticks} if ticks else {}),
         responsive=True,
         height=HEIGHT,
-        show_legend=True,
+        show_legend=len(data.series) > 1,
         legend_position="top_right" if len(data.series) <= LEGEND_INSIDE else "right",
         legend_limit=len(layers) + 1,
         toolbar="above",

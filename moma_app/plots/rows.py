@@ -84,7 +84,7 @@ def row_panel(
         "responsive": True,
         "show_grid": True,
         "show_legend": False,
-        "min_width": 340,
+        "min_width": 340 if left or any(labels) else 240,
         "toolbar": None,
         "hooks": [styled(mode, YAxis=bare, **grids, **borders)],
         **PLAIN_TOOLS,

@@ -6,6 +6,8 @@ import io
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,14 @@ def is_ase_json(path: Path) -> bool:
     return isinstance(content, dict) and {"ids", "nextid"} <= set(content)
 
 
-def extxyz_rows(path: Path, *, target: str, id_column: str | None = None) -> Iterator[RawRow]:
+def extxyz_rows(
+    path: Path, *, target: str, id_column: str | None = None, shown: str | None = None
+) -> Iterator[RawRow]:
     """Return the frames of an (extended) xyz file.
 
     The target is an entry of the comment line: a named value, or an energy that ASE knows.
-    Frames are cut out by their atom counts, so that a broken frame costs only itself.
+    Frames are cut out by their atom counts, so that a broken frame costs only itself. ``shown`` is
+    what the user calls the file.
 
     Raises:
         InputError: the file is not UTF-8 text, or its first line is no atom count.
@@ -43,7 +48,7 @@ def extxyz_rows(path: Path, *, target: str, id_column: str | None = None) -> Ite
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{path} cannot be read as UTF-8 text.") from exc
+        raise InputError(f"{shown or path} cannot be read as UTF-8 text.") from exc
     start, number = 0, 0
     while start < len(lines):
         if not lines[start].strip():
@@ -53,14 +58,15 @@ def extxyz_rows(path: Path, *, target: str, id_column: str | None = None) -> Ite
         count = lines[start].strip()
         if not count.isdigit():
             if number == 1:
-                raise InputError(f"{path} is no xyz file: line {start + 1} is no number of atoms.")
+                raise InputError(f"{shown or path} is no xyz file: line {start + 1} is no number of atoms.")
             problem = StructureError(
                 "unparsable", f"line {start + 1} is no number of atoms; what follows is lost"
             )
-            yield RawRow(number, None, None, problem=problem)
+            yield RawRow(number, None, None, problem=problem, line=start + 1)
             return
         end = start + 2 + int(count)
-        yield _frame(number, lines[start:end], int(count), target, id_column=id_column)
+        frame = _frame(number, lines[start:end], int(count), target, id_column=id_column)
+        yield replace(frame, line=start + 1)
         start = end
 
 
@@ -91,31 +97,61 @@ def _read_frame(lines: list[str], count: int) -> Any:
         raise StructureError("unparsable", "is no readable xyz frame") from exc
 
 
-def database_rows(path: Path, *, target: str, id_column: str | None = None) -> Iterator[RawRow]:
+def database_rows(
+    path: Path, *, target: str, id_column: str | None = None, shown: str | None = None
+) -> Iterator[RawRow]:
     """Return the rows of an ASE database (``.db`` or ``.json``).
 
-    The target is a key of the row's key-value pairs, or a result such as ``energy``.
+    The target is a key of the row's key-value pairs, or a result such as ``energy``. ``shown`` is what
+    the user calls the file.
 
     Raises:
         InputError: the file is no database of ASE.
     """
     from ase.db import connect
 
+    stem = Path(shown or path).stem
     kind = "json" if path.suffix.lower() == ".json" else "db"
     if kind == "db":
         with path.open("rb") as stream:
             if stream.read(len(_SQLITE)) != _SQLITE:
-                raise InputError(f"{path} is no ASE database (no SQLite file).")
+                raise InputError(f"{shown or path} is no ASE database (no SQLite file).")
     try:
         with connect(str(path), type=kind, use_lock_file=False) as database:
             for number, row in enumerate(database.select(include_data=False), start=1):
                 pairs = dict(row.key_value_pairs)
                 value = pairs.get(target, row.get(target))
-                yield _from_database(number, row, _id(pairs, id_column) or f"{path.stem}-{row.id}", value)
+                yield _from_database(number, row, _id(pairs, id_column) or f"{stem}-{row.id}", value)
     except InputError:
         raise
     except Exception as exc:
-        raise InputError(f"{path} cannot be read as an ASE database.") from exc
+        raise InputError(f"{shown or path} cannot be read as an ASE database.") from exc
+
+
+def first_keys(path: Path, shown: str) -> list[str]:
+    """Return the names under which the first frame or row of an xyz file or ASE database holds values.
+
+    Raises:
+        InputError: the file cannot be read, or its first frame is broken.
+    """
+    from ase.db import connect
+
+    if path.suffix.lower() in {".xyz", ".extxyz"}:
+        with path.open(encoding="utf-8-sig", errors="replace") as stream:
+            count = stream.readline().strip()
+            lines = [count, *islice(stream, int(count) + 1 if count.isdecimal() else 0)]
+        try:
+            atoms = _read_frame([line.rstrip("\n") for line in lines], len(lines) - 2)
+        except StructureError as exc:
+            raise InputError(f"{shown} is no xyz file: {exc}.") from exc
+        return [*atoms.info, *(atoms.calc.results if atoms.calc is not None else {})]
+    try:
+        with connect(str(path), type=path.suffix.lower().lstrip("."), use_lock_file=False) as database:
+            row = next(iter(database.select(limit=1, include_data=False)))
+            results = [name for name in ("energy", "magmom") if row.get(name) is not None]
+            return [*row.key_value_pairs, *results]
+    except Exception as exc:
+        raise InputError(f"{shown} cannot be read as an ASE database.") from exc
 
 
 def _from_database(number: int, row: Any, name: str, value: Any) -> RawRow:

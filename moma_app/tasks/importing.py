@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moma_app.config import get_settings
 from moma_app.errors import InputError
-from moma_app.progress import Listener, Step, Warned, silent
-from moma_app.structures import VACUUM, Crystal, StructureSet
+from moma_app.progress import Listener, Warned, silent
+from moma_app.structures import StructureSet
 from moma_app.tasks import store
-from moma_app.tasks.ase_files import database_rows, extxyz_rows, is_ase_json
 from moma_app.tasks.catalogue import catalogue
+from moma_app.tasks.checking import AcceptedRow, check_rows
 from moma_app.tasks.data import TaskData, target_summary
-from moma_app.tasks.parsing import StructureError, parse_structure
-from moma_app.tasks.rawrows import RawRow
-from moma_app.tasks.report import ImportRefusedError, ImportReport, Refusal
+from moma_app.tasks.dividing import Parts
+from moma_app.tasks.limits import Limits
+from moma_app.tasks.own_splits import SEEDS, given_parts, write_splits
+from moma_app.tasks.readers import UserFile, read_rows
+from moma_app.tasks.report import ImportRefusedError, ImportReport
 from moma_app.tasks.specs import Kind, TaskSpec, is_safe_name
-from moma_app.tasks.tables import folder_rows, read_records, table_rows
-from moma_app.tasks.task import Task, task_file
-from moma_app.tasks.transforms import Transform, get_transform
-from moma_app.tasks.validation import CUTOFF, TargetError, check_structure, read_label, read_target
-
-_TABLES = {".csv", ".json", ".jsonl", ".parquet"}
-_FORMATS = "CSV, JSON, JSON lines, Parquet, extxyz (.xyz, .extxyz), an ASE database (.db, .json) or a folder"
+from moma_app.tasks.tables import Columns
+from moma_app.tasks.task import Task, split_file, task_file
+from moma_app.tasks.transforms import get_transform
 
 
 def import_task(
@@ -44,9 +40,13 @@ def import_task(
     extensive: bool = False,
     structure: str | None = None,
     id_column: str | None = None,
+    split_column: str | None = None,
     root: str | Path | None = None,
     strict: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
+    file_name: str | None = None,
+    limits: Limits | None = None,
     progress: Listener = silent,
 ) -> ImportReport:
     """Read a user's file or folder and write it to the cache as a task.
@@ -55,9 +55,10 @@ def import_task(
     succeeds.
 
     Args:
-        path: a CSV, JSON, JSON-lines or Parquet table with a column of structures (CIF text,
+        path: a CSV, Excel, JSON, JSON-lines or Parquet table with a column of structures (CIF text,
             POSCAR text, pymatgen JSON; told apart row by row) or of paths; a folder of CIF or
-            POSCAR files with ``id_prop.csv``; an extxyz file; or an ASE database.
+            POSCAR files with ``id_prop.csv``; a zip file of such a folder, or of a table with the
+            files that it names; an extxyz file; or an ASE database.
         target: column or key of the target; for a folder, the property's name.
         unit: unit of the target in the file, before the transform.
         name: the task's name; by default made of the file's name.
@@ -66,9 +67,14 @@ def import_task(
         extensive: the target grows with the number of atoms.
         structure: column of structures or paths, if its name does not tell.
         id_column: column or key of ids, if its name does not tell.
+        split_column: column of a table that says train, val or test for each row: the task's own split.
         root: folder in which files named by a path column must lie (default: the table's).
         strict: refuse the file if one row is refused.
-        overwrite: replace an imported task of the same name.
+        overwrite: replace an imported task of the same name; its own split goes with it.
+        dry_run: only report; nothing is written, and the file is not refused for its rows.
+        file_name: what the user calls an uploaded file, where ``path`` has a name of ours. Its table can
+            name files only in ``root``, or in the zip file with which it came.
+        limits: how much is read at most.
         progress: told of rows checked, and with ``Warned`` of rows refused.
 
     Returns:
@@ -77,68 +83,83 @@ def import_task(
     Raises:
         ImportRefusedError: every row is refused, or one is and ``strict`` is set; has the report.
         UnknownNameError: a column or transform is not there; the message lists what is.
-        InputError: the name is taken or not usable, or the file is not readable.
+        InputError: the name is taken or not usable, the file is not readable, or its split has an empty part.
     """
     source = Path(path).expanduser()
     if not source.exists():
         raise InputError(f"There is no file or folder {source}.")
+    file = UserFile(source, file_name or source.name)
     function = get_transform(transform)
     if kind == "classification" and transform is not None:
         raise InputError(f"Classes take no transform: leave out {transform}.")
-    task_name = _task_name(source, name)
-    destination = task_file(get_settings().cache_folder, task_name)
-    if destination.exists() and not overwrite:
-        raise InputError(
-            f"There is a task {task_name} already ({destination}): choose another name, or overwrite it."
-        )
-    raw = list(_read(source, target, structure, id_column, Path(root) if root is not None else None))
-    checked = _check_rows(raw, source, None if kind == "classification" else function, progress)
-    for refusal in checked.refused:
-        progress(Warned(message=str(refusal)))
-    report = ImportReport(
-        name=task_name,
-        task=None,
-        n_read=len(raw),
-        refused=checked.refused,
-        notes=_notes(checked, source),
-        target_summary={"n": len(checked.accepted)},
-        unit=function.unit_of(unit),
-    )
-    _refuse_file(report, source, strict=strict)
     spec = TaskSpec(
-        name=task_name,
+        name=_task_name(file, name),
         role="user",
         property=target,
-        unit=report.unit,
+        unit=function.unit_of(unit),
         transform=transform,
         extensive=extensive,
     )
-    if kind == "classification":
-        spec, targets = _as_classes(spec, [row.label for row in checked.accepted])
-    else:
-        targets = np.array([row.target for row in checked.accepted], dtype=np.float64)
-    data = TaskData(
-        spec=spec,
-        ids=[row.id for row in checked.accepted],
-        rows=np.array([row.number - 1 for row in checked.accepted], dtype=np.int32),
-        structures=StructureSet.from_any([row.crystal for row in checked.accepted]),
-        targets=targets,
-        forces=_forces(checked.accepted, target, transform),
-        metadata={"origin": f"imported from {source.name}, target {target}"},
-    )
-    store.write_task(destination, data)
-    return replace(
-        report,
-        task=Task(spec),
-        target_summary=target_summary(targets, spec),
+    folder = get_settings().cache_folder
+    _refuse_taken(folder, spec.name, overwrite=overwrite)
+    columns = Columns(target, structure, id_column, split_column)
+    raw = read_rows(file, columns, _root(source, root, file_name), limits or Limits())
+    checked = check_rows(raw, file.stem, None if kind == "classification" else function, progress)
+    for refusal in checked.refused:
+        progress(Warned(message=str(refusal)))
+    report = ImportReport(
+        name=spec.name,
+        task=None,
+        n_read=len(raw),
+        refused=checked.refused,
+        notes=checked.notes(file.stem),
+        target_summary={"n": len(checked.accepted)},
         unit=spec.unit,
-        path=str(destination),
     )
+    if dry_run and not checked.accepted:
+        return report
+    if not dry_run:
+        _refuse_file(report, file.name, strict=strict)
+    data = _data(spec, kind, checked.accepted, f"imported from {file.name}, target {target}")
+    split = None if split_column is None else given_parts(data, [row.part or "" for row in checked.accepted])
+    report = replace(
+        report,
+        notes=[*report.notes, *_split_note(split)],
+        target_summary=target_summary(data.targets, data.spec),
+        unit=data.spec.unit,
+        data=data,
+    )
+    return report if dry_run else replace(report, **_write(data, split, folder))
 
 
-def _task_name(source: Path, name: str | None) -> str:
+def _root(source: Path, root: str | Path | None, file_name: str | None) -> Path | None:
+    """Return the folder of files that a table names; None if it may name none."""
+    if root is not None:
+        return Path(root)
+    return source.parent if file_name is None else None
+
+
+def _write(data: TaskData, split: Parts | None, folder: Path) -> dict[str, Any]:
+    """Write split and task, and return what the report says of it; an older split is not the new rows'."""
+    if split is None:
+        split_file(folder, data.spec.name).unlink(missing_ok=True)
+    else:
+        write_splits(folder, data, [split] * SEEDS)
+    destination = task_file(folder, data.spec.name)
+    store.write_task(destination, data)
+    return {"task": Task(data.spec), "path": str(destination)}
+
+
+def _split_note(split: Parts | None) -> list[str]:
+    if split is None:
+        return []
+    train, val, test = map(len, split)
+    return [f"the split is the file's own: {train} train, {val} validation and {test} test rows"]
+
+
+def _task_name(file: UserFile, name: str | None) -> str:
     """Return a name for the task that is safe as part of a file's name and not the catalogue's."""
-    chosen = name if name is not None else re.sub(r"[^A-Za-z0-9_-]+", "_", source.stem).strip("_-")
+    chosen = name if name is not None else re.sub(r"[^A-Za-z0-9_-]+", "_", file.stem).strip("_-")
     if not is_safe_name(chosen):
         raise InputError(
             f"{chosen!r} cannot be a task's name: use up to 100 letters, digits, _ and -, a letter or digit first."
@@ -150,94 +171,15 @@ def _task_name(source: Path, name: str | None) -> str:
     return chosen
 
 
-def _read(
-    source: Path, target: str, structure: str | None, id_column: str | None, root: Path | None
-) -> Iterator[RawRow]:
-    ending = source.suffix.lower()
-    if source.is_dir():
-        return folder_rows(source)
-    if ending in {".xyz", ".extxyz"}:
-        return extxyz_rows(source, target=target, id_column=id_column)
-    if ending == ".db" or (ending == ".json" and is_ase_json(source)):
-        return database_rows(source, target=target, id_column=id_column)
-    if ending in _TABLES:
-        records = read_records(source)
-        return table_rows(source, records, target=target, structure=structure, id_column=id_column, root=root)
-    raise InputError(f"{source} has an ending that is not known: {_FORMATS} is expected.")
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """An accepted row; ``label`` is set for classes, ``target`` for numbers."""
-
-    number: int
-    id: str
-    crystal: Crystal
-    target: float
-    label: str
-    forces: NDArray[np.float64] | None
-
-
-@dataclass(eq=False)
-class _Checked:
-    accepted: list[_Row] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    molecules: int = 0
-    nameless: int = 0
-    warnings: Counter[str] = field(default_factory=Counter)
-
-
-def _check_rows(raw: list[RawRow], source: Path, transform: Transform | None, progress: Listener) -> _Checked:
-    """Check every row; ``transform`` is None for classes."""
-    checked = _Checked()
-    first_rows: dict[str, int] = {}
-    for done, row in enumerate(raw):
-        if done % 50 == 0:
-            progress(Step(what="checking rows", done=done, total=len(raw), fraction=done / len(raw)))
-        name = row.id or f"{source.stem}-{row.number}"
-        checked.nameless += row.id is None
-        if name in first_rows:
-            message = f"duplicate id, first in row {first_rows[name]}"
-            checked.refused.append(Refusal(row.number, name, message, "duplicate id"))
-            continue
-        first_rows[name] = row.number
-        try:
-            _accept(row, name, transform, checked)
-        except (StructureError, TargetError) as exc:
-            checked.refused.append(Refusal(row.number, name, str(exc), exc.code))
-    progress(Step(what="checking rows", done=len(raw), total=len(raw), fraction=1.0))
-    return checked
-
-
-def _accept(row: RawRow, name: str, transform: Transform | None, checked: _Checked) -> None:
-    if row.problem is not None:
-        raise row.problem
-    label, target = "", math.nan
-    if transform is None:
-        label = read_label(row.target)
-    else:
-        target = read_target(row.target, transform)
-    parsed = row.parsed if row.parsed is not None else parse_structure(row.content)
-    check_structure(parsed.crystal, cutoff=CUTOFF)
-    checked.molecules += parsed.molecule
-    checked.warnings.update(set(parsed.warnings))
-    checked.accepted.append(_Row(row.number, name, parsed.crystal, target, label, row.forces))
-
-
-def _notes(checked: _Checked, source: Path) -> list[str]:
-    notes = []
-    if checked.molecules:
-        notes.append(
-            f"{checked.molecules} molecules without a lattice were put in a box with {VACUUM:g} Å of vacuum on each side"
+def _refuse_taken(folder: Path, name: str, *, overwrite: bool) -> None:
+    destination = task_file(folder, name)
+    if destination.exists() and not overwrite:
+        raise InputError(
+            f"There is a task {name} already ({destination}): choose another name, or overwrite it."
         )
-    if checked.nameless:
-        notes.append(f"{checked.nameless} rows have no id and are called {source.stem}-ROW")
-    for message, count in checked.warnings.most_common(5):
-        notes.append(f"{count} structures: {message}")
-    return notes
 
 
-def _refuse_file(report: ImportReport, source: Path, *, strict: bool) -> None:
+def _refuse_file(report: ImportReport, source: str, *, strict: bool) -> None:
     """Raise if no row can be used, or if one cannot and the user wants all or none."""
     if not report.refused or (report.n_accepted and not strict):
         return
@@ -249,6 +191,23 @@ def _refuse_file(report: ImportReport, source: Path, *, strict: bool) -> None:
         else f"{len(report.refused)} of {report.n_read} rows are refused"
     )
     raise ImportRefusedError(f"{source}: {which}, so that nothing was written ({shown}{more}).", report)
+
+
+def _data(spec: TaskSpec, kind: Kind, rows: list[AcceptedRow], origin: str) -> TaskData:
+    """Return accepted rows as a task's data."""
+    if kind == "classification":
+        spec, targets = _as_classes(spec, [row.label for row in rows])
+    else:
+        targets = np.array([row.target for row in rows], dtype=np.float64)
+    return TaskData(
+        spec=spec,
+        ids=[row.id for row in rows],
+        rows=np.array([row.number - 1 for row in rows], dtype=np.int32),
+        structures=StructureSet.from_any([row.crystal for row in rows]),
+        targets=targets,
+        forces=_forces(rows, spec),
+        metadata={"origin": origin},
+    )
 
 
 _MOST_CLASSES = 10_000
@@ -270,7 +229,7 @@ def _as_classes(spec: TaskSpec, labels: list[str]) -> tuple[TaskSpec, NDArray[np
         raise InputError(
             f"{len(set(indices))} classes with indices up to {n_classes - 1}: 2 to {_MOST_CLASSES} are expected."
         )
-    values = {
+    values: dict[str, Any] = {
         **dict(spec),
         "kind": "classification",
         "n_classes": n_classes,
@@ -280,9 +239,9 @@ def _as_classes(spec: TaskSpec, labels: list[str]) -> tuple[TaskSpec, NDArray[np
     return TaskSpec(**values), np.array(indices, dtype=np.float64)
 
 
-def _forces(rows: list[_Row], target: str, transform: str | None) -> NDArray[np.float64] | None:
+def _forces(rows: list[AcceptedRow], spec: TaskSpec) -> NDArray[np.float64] | None:
     """Return the forces [n_atoms_total, 3] if the target is an energy and all rows have some."""
-    if "energy" not in target.lower() or transform is not None:
+    if "energy" not in spec.property.lower() or spec.transform is not None:
         return None
     given = [row.forces for row in rows if row.forces is not None]
     return np.concatenate(given) if len(given) == len(rows) else None

@@ -23,6 +23,8 @@ class RawRow:
         parsed: the structure where the reader had it ready; or
         problem: why there is none.
         forces: forces in eV/Å, float64 [n_atoms, 3], if the file has them.
+        line: the line of the file where it begins, from 1; None where the file has no lines.
+        part: of the split, as the user spells it; None if the file tells none.
     """
 
     number: int
@@ -32,3 +34,5 @@ class RawRow:
     parsed: Parsed | None = None
     problem: StructureError | None = None
     forces: NDArray[np.float64] | None = None
+    line: int | None = None
+    part: str | None = None

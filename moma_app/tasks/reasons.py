@@ -14,5 +14,6 @@ Reason = Literal[
     "target not finite",
     "transform undefined",
     "duplicate id",
+    "split part unknown",
 ]
 """Every reason for which a row is refused."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from moma_app.errors import InputError
+from moma_app.tasks.data import TaskData
 from moma_app.tasks.reasons import Reason
 from moma_app.tasks.task import Task
 
@@ -20,12 +21,14 @@ class Refusal:
         id: its id as far as it is known.
         reason: what is wrong, in words.
         code: the kind of reason, for counting.
+        line: the line of the file where the row begins, from 1; None where the file has no lines.
     """
 
     row: int
     id: str
     reason: str
     code: Reason
+    line: int | None = None
 
     def __str__(self) -> str:
         return f"row {self.row} ({self.id}): {self.reason}"
@@ -44,6 +47,7 @@ class ImportReport:
         target_summary: statistics of the accepted targets, after the transform.
         unit: unit of these targets.
         path: the file written.
+        data: the accepted rows, to be looked at; None if there are none.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ImportReport:
     target_summary: dict[str, Any] = field(default_factory=dict)
     unit: str = ""
     path: str | None = None
+    data: TaskData | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_accepted(self) -> int:
@@ -73,7 +78,7 @@ class ImportReport:
             "n_read": self.n_read,
             "n_accepted": self.n_accepted,
             "n_refused": len(self.refused),
-            "refused": [{"row": r.row, "id": r.id, "reason": r.reason, "code": r.code} for r in self.refused],
+            "refused": [asdict(refusal) for refusal in self.refused],
             "refused_by_reason": self.counts(),
             "notes": list(self.notes),
             "unit": self.unit,

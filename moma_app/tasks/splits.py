@@ -26,14 +26,14 @@ class Split:
     Attributes:
         train, val, test: int64 arrays without a common position.
         seed: seed of the split; 0 to 4 where it is a published one.
-        origin: ``published`` (Chang et al. 2022) or ``random`` (ours).
+        origin: ``published`` (Chang et al. 2022), ``random`` (ours), or ``own`` (the user's).
     """
 
     train: _Indices
     val: _Indices
     test: _Indices
     seed: int
-    origin: Literal["published", "random"]
+    origin: Literal["published", "random", "own"]
 
 
 def random_split(n: int, seed: int) -> Split:
@@ -105,7 +105,12 @@ def check_published(splits: Any, where: str) -> None:
 
 
 def published_split(
-    published: list[dict[str, list[int]]], rows: NDArray[np.int32], seed: int, where: str
+    published: list[dict[str, list[int]]],
+    rows: NDArray[np.int32],
+    seed: int,
+    where: str,
+    *,
+    origin: Literal["published", "own"] = "published",
 ) -> Split:
     """Map the published rows of ``seed`` to positions in ``rows`` [n].
 
@@ -124,10 +129,10 @@ def published_split(
     if missing:
         shown = ", ".join(map(str, sorted(missing)[:5])) + (", …" if len(missing) > 5 else "")
         raise InputError(
-            f"The published split {seed} needs {len(missing)} rows that {where} does not hold ({shown}): "
+            f"The {origin} split {seed} needs {len(missing)} rows that {where} does not hold ({shown}): "
             "get the whole dataset, or remove the split file to split at random."
         )
-    return Split(parts[0], parts[1], parts[2], seed, "published")
+    return Split(parts[0], parts[1], parts[2], seed, origin)
 
 
 def _check_seed(seed: int) -> None:

@@ -1,174 +1,107 @@
-"""Rows from a user's CSV, JSON or Parquet table, and from a folder in the CGCNN convention."""
+"""Rows from a user's table, and from files that ``id_prop.csv`` lists (the CGCNN convention)."""
 
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from moma_app.errors import InputError, UnknownNameError
 from moma_app.tasks.parsing import StructureError
+from moma_app.tasks.places import Place
 from moma_app.tasks.rawrows import RawRow
+from moma_app.tasks.records import Records
 
 STRUCTURE_COLUMNS = ("structure", "cif", "poscar", "structures", "cif_text", "pymatgen", "atoms")
 PATH_COLUMNS = ("path", "file", "filename", "structure_path", "structure_file", "cif_path", "cif_file")
 ID_COLUMNS = ("material_id", "id", "mpid", "mp_id", "jid", "name")
+SPLIT_COLUMNS = ("split", "part", "subset", "partition")
 FILE_ENDINGS = (".cif", ".vasp", ".poscar", ".POSCAR", ".json")
-_LARGEST_FIELD = 1 << 27  # bytes of one CSV field; the csv module's own limit is too small for a large CIF
-
-Record = Mapping[str, Any]
+LIST = "id_prop.csv"
 
 
-def read_records(path: Path) -> list[Record]:
-    """Return the rows of a CSV, JSON, JSON-lines or Parquet file as mappings.
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns or keys that a user's file is read by.
 
-    Raises:
-        InputError: the file cannot be read as what its name says, or is no table.
+    Attributes:
+        target: of the target.
+        structure: of structures or of paths; found by its name if None.
+        id: of ids; found by its name if None.
+        split: of the part (train, val, test) of each row; None if there is none.
     """
-    readers = {".csv": _csv, ".json": _json, ".jsonl": _json_lines, ".parquet": _parquet}
-    try:
-        records = readers[path.suffix.lower()](path)
-    except UnicodeDecodeError as exc:
-        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8.") from exc
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
-    if not records:
-        raise InputError(f"{path} holds no rows.")
-    return records
+
+    target: str
+    structure: str | None = None
+    id: str | None = None
+    split: str | None = None
 
 
-def _csv(path: Path) -> list[Record]:
-    before = csv.field_size_limit(_LARGEST_FIELD)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            return list(reader)
-    except csv.Error as exc:
-        raise InputError(f"{path} is no valid CSV: {exc}.") from exc
-    finally:
-        csv.field_size_limit(before)
+def column_names(records: Records) -> list[str]:
+    """Return the names of a table's columns in the order in which they appear."""
+    return list(dict.fromkeys(name for record in records.rows for name in record if name))
 
 
-def _json(path: Path) -> list[Record]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise InputError(f"{path} is no valid JSON ({exc}).") from exc
-    try:
-        return _records_of(content)
-    except (TypeError, ValueError, AttributeError, IndexError) as exc:
-        raise InputError(
-            f"{path} is no table: a list of records, a mapping of columns, "
-            "or columns with data as pandas writes them is expected."
-        ) from exc
+def structure_column(columns: Sequence[str]) -> str | None:
+    """Return the column that by its name holds structures or paths, or None."""
+    return find_column(columns, STRUCTURE_COLUMNS) or find_column(columns, PATH_COLUMNS)
 
 
-def _records_of(content: Any) -> list[Record]:
-    if isinstance(content, list):
-        if not all(isinstance(record, dict) for record in content):
-            raise TypeError
-        return content
-    if {"columns", "data"} <= set(content):
-        return [dict(zip(content["columns"], values, strict=True)) for values in content["data"]]
-    columns = {name: list(v.values()) if isinstance(v, dict) else list(v) for name, v in content.items()}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _json_lines(path: Path) -> list[Record]:
-    records: list[Record] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise InputError(f"{path}, line {number}: no valid JSON ({exc}).") from exc
-        if not isinstance(record, dict):
-            raise InputError(f"{path}, line {number}: no JSON object.")
-        records.append(record)
-    return records
-
-
-def _parquet(path: Path) -> list[Record]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        records: list[Record] = pq.read_table(path).to_pylist()
-    except pa.ArrowException as exc:
-        raise InputError(f"{path} is damaged or no Parquet file: {str(exc).splitlines()[0]}.") from exc
-    return records
-
-
-def table_rows(
-    path: Path,
-    records: Sequence[Record],
-    *,
-    target: str,
-    structure: str | None = None,
-    id_column: str | None = None,
-    root: Path | None = None,
-) -> Iterator[RawRow]:
+def table_rows(table: str, records: Records, columns: Columns, place: Place) -> Iterator[RawRow]:
     """Turn records into rows.
 
     Args:
-        path: the table's file, for messages; paths in it are relative to its folder.
+        table: what the user calls the table, for messages.
         records: its rows.
-        target: the target column.
-        structure: the column with structures or with paths; found by its name if None.
-        id_column: the column with ids; found by its name if None.
-        root: folder in which structure files must lie (default: the table's folder).
+        columns: by which they are read.
+        place: of the structure files that a column of paths names.
 
     Raises:
         UnknownNameError: a column is not there.
         InputError: no column has a name that tells that it holds structures.
     """
-    columns = list(dict.fromkeys(name for record in records for name in record if name is not None))
-    for wanted in (target, structure, id_column):
-        if wanted is not None and wanted not in columns:
-            raise UnknownNameError(f"column in {path.name}", wanted, columns)
-    folder = (root or path.parent).resolve()
-    if structure is None:
-        structure = _find(columns, STRUCTURE_COLUMNS) or _find(columns, PATH_COLUMNS)
+    names = column_names(records)
+    for wanted in (columns.target, columns.structure, columns.id, columns.split):
+        if wanted is not None and wanted not in names:
+            raise UnknownNameError(f"column in {table}", wanted, names)
+    structure = columns.structure or structure_column(names)
     if structure is None:
         raise InputError(
-            f"{path} has no column of structures (such as {', '.join(STRUCTURE_COLUMNS[:3])}) or of paths "
-            f"(such as {', '.join(PATH_COLUMNS[:2])}); it has {', '.join(columns)}."
+            f"{table} has no column of structures (such as {', '.join(STRUCTURE_COLUMNS[:3])}) or of paths "
+            f"(such as {', '.join(PATH_COLUMNS[:2])}); it has {', '.join(names)}."
         )
-    as_path = structure.lower() in PATH_COLUMNS
-    id_column = id_column or _find([name for name in columns if name not in {target, structure}], ID_COLUMNS)
-    for number, record in enumerate(records, start=1):
-        name = _text(record.get(id_column)) if id_column else None
-        yield _row(number, name, record.get(target), record.get(structure), folder if as_path else None)
+    others = [name for name in names if name not in {columns.target, structure}]
+    id_column = columns.id or find_column(others, ID_COLUMNS)
+    for number, record in enumerate(records.rows, start=1):
+        content, problem = record.get(structure), None
+        if structure.lower() in PATH_COLUMNS:
+            content, problem = _content(place, _text(content))
+        yield RawRow(
+            number,
+            _text(record.get(id_column)) if id_column else None,
+            record.get(columns.target),
+            content=content,
+            problem=problem,
+            line=records.line(number),
+            part=None if columns.split is None else (_text(record.get(columns.split)) or ""),
+        )
 
 
-def _row(number: int, name: str | None, target: Any, content: Any, folder: Path | None) -> RawRow:
-    if folder is None:
-        return RawRow(number, name, target, content=content)
+def _content(place: Place, path: str | None) -> tuple[str | None, StructureError | None]:
+    """Return the text of a file, or why there is none."""
+    if path is None:
+        return None, StructureError("unparsable", "no path given")
     try:
-        return RawRow(number, name, target, content=_read_inside(folder, _text(content) or ""))
+        return place.text(path), None
     except StructureError as exc:
-        return RawRow(number, name, target, problem=exc)
+        return None, exc
 
 
-def _read_inside(folder: Path, relative: str) -> str:
-    """Return the text of a file inside ``folder``."""
-    if not relative:
-        raise StructureError("unparsable", "no path given")
-    try:
-        path = (folder / relative).resolve()
-        if not path.is_relative_to(folder):
-            raise StructureError("unparsable", f"the path {relative!r} leads out of {folder}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as exc:
-        raise StructureError("unparsable", f"the file {relative!r} cannot be read") from exc
-
-
-def folder_rows(folder: Path) -> Iterator[RawRow]:
-    """Return the rows of a folder in the CGCNN convention.
+def listed_rows(place: Place) -> Iterator[RawRow]:
+    """Return the rows of a folder or zip file in the CGCNN convention.
 
     ``id_prop.csv`` holds lines ``id,value`` without a header (a first line whose value is no
     number and whose id has no file is taken for one); the structure of an id is the file of
@@ -177,62 +110,60 @@ def folder_rows(folder: Path) -> Iterator[RawRow]:
     Raises:
         InputError: there is no ``id_prop.csv``, or it is empty.
     """
-    table = folder / "id_prop.csv"
-    if not table.is_file():
-        raise InputError(f"{folder} has no id_prop.csv: lines id,value that name the structure files in it.")
+    if not place.has(LIST):
+        raise InputError(f"{place.name} has no {LIST}: lines id,value that name the structure files in it.")
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            lines = [line for line in csv.reader(stream, strict=True) if any(cell.strip() for cell in line)]
-    except (csv.Error, UnicodeDecodeError, OSError) as exc:
-        raise InputError(f"{table} is no valid CSV in UTF-8: {exc}.") from exc
-    inside = folder.resolve()
-    if lines and _is_header(inside, lines[0]):
+        reader = csv.reader(io.StringIO(place.text(LIST), newline=""), strict=True)
+        lines = [(reader.line_num, line) for line in reader if any(cell.strip() for cell in line)]
+    except (csv.Error, StructureError) as exc:
+        raise InputError(f"{LIST} of {place.name} is no valid CSV in UTF-8: {exc}.") from exc
+    if lines and _is_header(place, lines[0][1]):
         lines = lines[1:]
     if not lines:
-        raise InputError(f"{table} holds no rows.")
-    for number, line in enumerate(lines, start=1):
+        raise InputError(f"{LIST} of {place.name} holds no rows.")
+    for number, (line_number, line) in enumerate(lines, start=1):
         name = line[0].strip()
         value = line[1] if len(line) > 1 else None
         try:
-            content = _content_of(inside, name)
+            content = _content_of(place, name)
         except StructureError as exc:
-            yield RawRow(number, name, value, problem=exc)
+            yield RawRow(number, name, value, problem=exc, line=line_number)
         else:
-            yield RawRow(number, name, value, content=content)
+            yield RawRow(number, name, value, content=content, line=line_number)
 
 
-def _content_of(folder: Path, name: str) -> str:
-    file = _structure_file(folder, name)
+def _content_of(place: Place, name: str) -> str:
+    file = _structure_file(place, name)
     if file is None:
         raise StructureError("unparsable", f"there is no file {name}.cif or {name}.vasp")
-    return _read_inside(folder, str(file.relative_to(folder)))
+    return place.text(file)
 
 
-def _is_header(folder: Path, line: list[str]) -> bool:
+def _is_header(place: Place, line: list[str]) -> bool:
     try:
         float(line[1])
     except (IndexError, ValueError):
-        return len(line) > 1 and bool(line[1].strip()) and _is_missing(folder, line[0].strip())
+        return len(line) > 1 and bool(line[1].strip()) and _is_missing(place, line[0].strip())
     return False
 
 
-def _is_missing(folder: Path, name: str) -> bool:
+def _is_missing(place: Place, name: str) -> bool:
     try:
-        return _structure_file(folder, name) is None
+        return _structure_file(place, name) is None
     except StructureError:
         return False
 
 
-def _structure_file(folder: Path, name: str) -> Path | None:
-    """Return the file of a structure's id, inside ``folder``."""
+def _structure_file(place: Place, name: str) -> str | None:
+    """Return the name of the file of a structure's id."""
     if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
         raise StructureError("unparsable", f"the id {name!r} is no plain file name")
-    candidates = [folder / f"{name}{ending}" for ending in ("", *FILE_ENDINGS)]
-    candidates += [folder / f"POSCAR.{name}", folder / name / "POSCAR"]
-    return next((path for path in candidates if path.is_file()), None)
+    candidates = [f"{name}{ending}" for ending in ("", *FILE_ENDINGS)]
+    candidates += [f"POSCAR.{name}", f"{name}/POSCAR"]
+    return next((file for file in candidates if place.has(file)), None)
 
 
-def _find(columns: Sequence[str], known: Sequence[str]) -> str | None:
+def find_column(columns: Sequence[str], known: Sequence[str]) -> str | None:
     """Return the first column whose name is one of ``known``, in the order of ``known``."""
     by_lower = {column.lower(): column for column in reversed(columns)}
     return next((by_lower[name] for name in known if name in by_lower), None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from moma_app.config import get_settings
-from moma_app.errors import DamagedFileError, DataNotFoundError, UnknownNameError
+from moma_app.errors import DamagedFileError, DataNotFoundError, InputError, UnknownNameError
 from moma_app.progress import Listener, Note, Warned, silent
 from moma_app.tasks import embedded, store
 from moma_app.tasks.catalogue import catalogue
@@ -22,7 +23,7 @@ def task_file(folder: Path, name: str) -> Path:
 
 
 def split_file(folder: Path, name: str) -> Path:
-    """Return where the published splits of task ``name`` lie in a data folder."""
+    """Return where the published or own splits of task ``name`` lie in a data folder."""
     return folder / "splits" / f"{name}.json"
 
 
@@ -94,12 +95,14 @@ class Task:
         """Return the split of ``seed``: positions into the rows that ``load`` gives.
 
         A published split is used where there is one for the seed and the stored rows are the
-        authors' rows; ``Split.origin`` says so. Otherwise rows are split at random, see
-        ``random_split``. A split file beside the data comes first; for the tasks that Chang et
-        al. cover, other data folders are searched too.
+        authors' rows; ``Split.origin`` says so. A user's task may have a split of its own (see
+        ``own_splits``). Otherwise rows are split at random, see ``random_split``. A split file
+        beside the data comes first; for the tasks that Chang et al. cover, other data folders are
+        searched too.
 
         Raises:
-            InputError: too few rows, a negative seed, or published rows missing in the data.
+            InputError: too few rows, a negative seed, one that the user's own split lacks, or
+                published rows missing in the data.
             DataNotFoundError: there is no data.
             DamagedFileError: data or split file cannot be used.
         """
@@ -110,9 +113,15 @@ class Task:
         rows = store.read_rows(path)
         splits = self._split_file(folder)
         if splits is not None and store.read_metadata(path).get("row_order") != "own":
+            known = self.name in catalogue()
             published = read_published(splits)
             if 0 <= seed < len(published):
-                return published_split(published, rows, seed, str(path))
+                origin: Literal["published", "own"] = "published" if known else "own"
+                return published_split(published, rows, seed, str(path), origin=origin)
+            if not known:  # a random split would mix the rows that the user keeps apart
+                raise InputError(
+                    f"{self.name} has a split of its own for the seeds 0 to {len(published) - 1}, not for {seed}."
+                )
         return random_split(len(rows), seed)
 
     def _split_file(self, folder: Path) -> Path | None:

@@ -14,6 +14,9 @@ from moma_app.work.finetune import PREDICTOR
 if TYPE_CHECKING:
     from moma_app.tasks.task import Task
 
+QUICK = 12_000_000
+"""Bytes of a task's structures times modules up to which a composition is quick: some ten minutes of one core."""
+
 
 def compose_spec(
     task: Task,
@@ -47,6 +50,8 @@ def compose_spec(
     if composes:
         amc = amc.settled()
     files = {name: Blob.of(path) for name, path in task.files().items()}
+    size = sum(blob.size for place, blob in files.items() if place.startswith("tasks/"))
+    modules = len(amc.modules or ()) if composes else 1
     return RunSpec(
         unit="compose",
         arguments={
@@ -62,7 +67,7 @@ def compose_spec(
         publish={"output": None if output is None else str(output.absolute()), "overwrite": overwrite},
         name=f"{'instant predictor' if instant else 'compose'} for {task.name}",
         task=task.name,
-        needs=Needs(gpus=1 if device == "cuda" else 0),
+        needs=Needs(gpus=1 if device == "cuda" else 0, quick=size * modules <= QUICK),
         files={**files, **(amc.files() if composes else {})},
     )
 
@@ -85,12 +90,15 @@ def compose(
 
     Returns:
         ``composition`` (an ``AMCResult`` or ``None``), ``fit`` (the instant predictor's
-        ``FitReport`` or ``None``), ``metrics`` and ``published``, where the predictor went.
+        ``FitReport`` or ``None``) and its ``analysis``, ``metrics`` and ``published``, where the
+        predictor went.
     """
     from moma_app.backbones.registry import get_backbone
     from moma_app.config import get_settings
+    from moma_app.plots.analysis_values import ErrorAnalysis
     from moma_app.plots.report import write_report
     from moma_app.tasks import get_task
+    from moma_app.training.analysis import analyse
     from moma_app.training.instant import fit_instant
     from moma_app.training.start import Start
     from moma_app.work.composing import compose_for
@@ -99,7 +107,7 @@ def compose(
     device = use_machine(device, context)
     source = get_task(task)
     settings = AMC.from_dict(amc)
-    result, fit, published = None, None, None
+    result, fit, analysis, published = None, None, None, None
     metrics: dict[str, float] = {}
     if instant and bare:
         start = Start.bare(get_backbone(settings.backbone or "chgnet"))
@@ -120,6 +128,7 @@ def compose(
             progress=context.progress,
         )
         context.facts(data_hash=predictor.info.data_hash, seed=seed)
+        analysis = analyse(fit, source.load(), source.split(split).test)
         metrics |= {f"test_{name}": value for name, value in fit.metrics.items()}
         predictor.save(context.artefacts / PREDICTOR, overwrite=True)
         if output is not None and context.shared:
@@ -130,10 +139,12 @@ def compose(
         title=f"Composition for {source.name}",
         result=result,
         fits=[fit] if fit else [],
+        analysis=None if analysis is None else ErrorAnalysis.from_dict(analysis),
     )
     return {
         "composition": None if result is None else result.to_dict(),
         "fit": None if fit is None else fit.to_dict(),
+        "analysis": analysis,
         "metrics": metrics,
         "published": published,
     }

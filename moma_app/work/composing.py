@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from moma_app.errors import DamagedFileError, InputError
-from moma_app.hub.hub import BUILTIN, Hub
+from moma_app.choices import Weighting
+from moma_app.errors import InputError
+from moma_app.hub.hub import Hub
 from moma_app.jobs.blobs import Blob
 from moma_app.jobs.context import Context
+from moma_app.work.modules import files_of, hash_of, modules_of, named_modules
 
 if TYPE_CHECKING:
     from moma_app.amc.compose import Composition
+    from moma_app.hub.module import Module
     from moma_app.tasks.task import Task
+
+NEIGHBOURS = "neighbours.safetensors"
+"""Artefact of a composition: what :class:`moma_app.amc.stored.StoredNeighbours` reads."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class AMC:
         kind: full modules or adapters.
         backbone: modules of this backbone.
         k, temperature: of the kNN estimate (Eq. 1).
+        weighting: how the weights are chosen, see :mod:`moma_app.amc.weighting`.
     """
 
     hub: str | None = None
@@ -36,10 +43,17 @@ class AMC:
     backbone: str | None = None
     k: int = 5
     temperature: float = 0.2
+    weighting: Weighting = "amc"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready form."""
-        return asdict(self)
+        """Return a JSON-ready form.
+
+        The usual weighting is not named: runs of the time before there were others are equal work.
+        """
+        given = asdict(self)
+        if self.weighting == "amc":
+            del given["weighting"]
+        return given
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AMC:
@@ -59,31 +73,29 @@ class AMC:
         where = (
             self.hub if self.hub in (None, "builtin") else str(Path(str(self.hub)).expanduser().absolute())
         )
-        names = self.modules if self.modules is not None else [n for n in hub if self._fits(hub, n)]
-        return AMC(where, names, self.kind, self.backbone, self.k, self.temperature)
+        names = self.modules
+        if names is None:
+            names = [name for name, module in modules_of(hub).items() if self._fits(module)]
+        return replace(self, hub=where, modules=names)
 
-    def _fits(self, hub: Hub, name: str) -> bool:
-        try:
-            card = hub[name].card
-        except DamagedFileError:
-            return True  # the composition will say that it is left out, and why
-        return card.kind == self.kind and self.backbone in (None, card.backbone)
+    def with_backbone(self) -> AMC:
+        """Return the same with the backbone named, if all its modules have the same one."""
+        modules = named_modules(Hub.open(self.hub), self.modules).values()
+        backbones = {module.card.backbone for module in modules if module is not None}
+        return replace(self, backbone=backbones.pop()) if len(backbones) == 1 else self
+
+    def _fits(self, module: Module | None) -> bool:
+        if module is None:
+            return True  # its card is damaged: the composition will say that it is left out, and why
+        return module.card.kind == self.kind and self.backbone in (None, module.card.backbone)
 
     def files(self) -> dict[str, Blob]:
         """Return the files of the modules that do not come with the package, by their place in a data folder."""
-        hub = Hub.open(self.hub)
-        found: dict[str, Blob] = {}
-        for name in self.modules if self.modules is not None else hub:
-            try:
-                module = hub[name]
-            except DamagedFileError:
-                continue
-            path = module.path
-            if path is None or path.parent == BUILTIN or not path.is_file():
-                continue
-            found[f"hub/{path.name}"] = Blob(str(path.absolute()), module.card.sha256, path.stat().st_size)
-            found[f"hub/{name}.json"] = Blob.of(path.parent / f"{name}.json")
-        return found
+        return files_of(Hub.open(self.hub), self.modules)
+
+    def modules_hash(self) -> str:
+        """Return a hash of the modules' names and content as they are in the hub now."""
+        return hash_of(Hub.open(self.hub), self.modules)
 
 
 def open_hub(context: Context, where: str | None) -> Hub:
@@ -112,6 +124,7 @@ def compose_for(
         temperature=amc.temperature,
         modules=amc.modules,
         kind=amc.kind,
+        weighting=amc.weighting,
         backbone_name=amc.backbone,
         graph_folder=get_settings().graph_folder,
         device=device,
@@ -126,4 +139,5 @@ def compose_for(
         fingerprint=result.fingerprint,
     )
     atomic_write_text(context.artefacts / "composition.json", result.to_json())
+    composition.neighbours.save(context.artefacts / NEIGHBOURS)
     return composition

@@ -93,13 +93,15 @@ def finetune(
     """Do what :func:`finetune_spec` describes.
 
     Returns:
-        ``fit`` (a ``FitReport``), ``composition`` (an ``AMCResult`` or ``None``), ``metrics`` and
+        ``fit`` (a ``FitReport``), its ``analysis``, ``composition`` (an ``AMCResult`` or ``None``), ``metrics`` and
         ``published``, where the predictor went.
     """
     from moma_app.backbones.registry import get_backbone
     from moma_app.config import get_settings
+    from moma_app.plots.analysis_values import ErrorAnalysis
     from moma_app.plots.report import write_report
     from moma_app.tasks import get_task
+    from moma_app.training.analysis import analyse
     from moma_app.training.finetune import finetune as train
     from moma_app.training.recipe import Recipe
     from moma_app.training.start import Start
@@ -142,8 +144,13 @@ def finetune(
     )
     context.facts(data_hash=predictor.info.data_hash, seed=chosen.fit.seed)
     predictor.save(context.artefacts / PREDICTOR, overwrite=True)
+    analysis = analyse(fit, source.load(), source.split(split).test)
     write_report(
-        context.artefacts / "report.html", title=f"Predictor for {source.name}", result=result, fits=[fit]
+        context.artefacts / "report.html",
+        title=f"Predictor for {source.name}",
+        result=result,
+        fits=[fit],
+        analysis=ErrorAnalysis.from_dict(analysis),
     )
     published = None
     if output is not None and context.shared:
@@ -151,6 +158,7 @@ def finetune(
         published = output
     return {
         "fit": fit.to_dict(),
+        "analysis": analysis,
         "composition": None if result is None else result.to_dict(),
         "metrics": {f"test_{name}": value for name, value in fit.metrics.items()},
         "published": published,

@@ -58,6 +58,7 @@ def test_every_bar_is_listed(bench):
         ("training-step-gpu", "≥ 10 ×"),
         ("encode-gpu", "≥ 10 ×"),
         ("weights-1000", "≤ 5 s"),
+        ("reweigh", "≤ 0.2 s"),
         ("knn-large", "≤ 8 GiB"),
         ("merge", "≤ 4 GiB"),
     ):

@@ -85,6 +85,10 @@ def test_compose_and_predict(ok, cif, tmp_path):
     assert np.isfinite(float(row["prediction"]))
     assert float(row["std"]) > 0
     assert row["unit"] == "log10(GPa)"
+    (run,) = (r for r in json.loads(ok("runs", "list", "--unit", "compose", "--limit", 1, "--json")))
+    (same,) = json.loads(ok("predict", run["id"][:8], cif, "--json", "--quiet"))
+    assert same["prediction"] == pytest.approx(float(row["prediction"]))
+    assert set(same) == {"file", "formula", "property", "prediction", "std", "unit", "note"}
 
 
 def test_compose_prints_the_table_and_writes_figures(ok, tmp_path):
@@ -158,6 +162,9 @@ def test_bad_structure_files_are_named_and_nothing_is_written(ok, refused, cif, 
     bad = tmp_path / "bad.cif"
     bad.write_bytes(b"\xff\xfe\x00garbage")
     assert "bad.cif" in refused("hub", "predict", cif, bad)
+    left = ok("hub", "predict", cif, bad, "--skip-bad", "-m", "mp_kvrh", "--hub", "builtin", "--json")
+    assert [row["file"] for row in json.loads(left)] == [cif.name]
+    assert "None of the files" in refused("hub", "predict", bad, "--skip-bad", "--hub", "builtin")
     assert "There is no file" in refused("hub", "predict", tmp_path / "none.cif")
     ok("compose", TASK, "--instant", "--bare", "-o", tmp_path / "p", "--quiet")
     out = tmp_path / "out.csv"

@@ -27,6 +27,7 @@ from moma_app.progress import ModuleEncoded, Note
 from moma_app.tasks import get_task
 from moma_app.work.compose import compose_spec
 from moma_app.work.composing import AMC
+from moma_app.work.predict import predict_spec
 from moma_app.work.publishing import publish
 
 TASK = "elemental_bulk_modulus"
@@ -238,6 +239,13 @@ def test_a_worker_with_a_disk_of_its_own_gets_files_and_gives_results_back(clust
         assert [e.module for e in heard if isinstance(e, ModuleEncoded)] == ["mp_gvrh", "mp_kvrh"]
         late = [entry.event for entry in jobs.watch(outcome.run_id)]
         assert late == [event for event in heard if getattr(event, "state", "") != "queued"]
+        cif = tmp_path / "mine" / "my salt.cif"
+        cif.write_text(get_task(TASK).load().structures[3].to_pymatgen().to(fmt="cif"))
+        predicted = jobs.run(predict_spec([cif], run=outcome.run_id)).result["rows"]
+        assert [(row["file"], row["std"] > 0) for row in predicted] == [("my salt.cif", True)]
+        by_hub = jobs.run(predict_spec([cif], hub=str(tmp_path / "hub"))).result["rows"]
+        assert [row["module"] for row in by_hub] == ["mp_gvrh", "mp_kvrh"]
+        assert not list(elsewhere.rglob("*salt*")), "the user's names are no paths there"
         numbers = jobs.run(nap(30))
         notes = [e.event.message for e in jobs.watch(numbers.run_id) if isinstance(e.event, Note)]
         assert notes == [f"nap {number}" for number in range(30)]

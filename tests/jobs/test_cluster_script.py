@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from moma_app.config import get_settings
-from moma_app.jobs.service import _DASK
+from moma_app.jobs.local_processes import DASK
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "scripts" / "slurm_workers.py"
@@ -127,7 +127,7 @@ def test_setup_lines_come_before_the_worker(script, jobqueue, tmp_path):
 
 def test_dask_is_set_as_for_local_workers(script, render):
     names = {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": name for name in script.DASK}
-    ours = {name: value for name, value in _DASK.items() if name.startswith("DASK_")}
+    ours = {name: value for name, value in DASK.items() if name.startswith("DASK_")}
     differ = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"}  # a job's walltime is no fault of the run
     assert ours.keys() <= names.keys()
     assert {name: str(script.DASK[names[name]]) for name in ours.keys() - differ} == {

@@ -19,6 +19,7 @@ from moma_app.progress import EpochEnded, Event, Step
 from moma_app.tasks import get_task
 from moma_app.training.recipe import load_recipe
 from moma_app.work.cell import cell_spec
+from moma_app.work.compose import compose_spec
 from moma_app.work.composing import AMC
 from moma_app.work.encode import encode_spec
 from moma_app.work.finetune import finetune_spec
@@ -87,7 +88,8 @@ def test_every_long_stage_can_be_stopped(inline, recipe, stage):
 
     task = get_task(TASK)
     if stage.startswith("Gaussian"):
-        spec = cell_spec(task, "instant-bare", device="cpu")
+        bare = compose_spec(task, instant=True, bare=True, device="cpu")
+        spec = cell_spec(bare, learner="instant", method="bare")
     else:
         spec = finetune_spec(task, recipe, start="backbone", device="cpu")
     outcome = inline.run(spec, cancel)
@@ -128,10 +130,13 @@ def test_a_fit_of_several_processes_that_fails_says_so(inline, recipe):
 
 def test_cells_and_encodings_are_units_too(inline):
     task = get_task(TASK)
-    cell = inline.run(cell_spec(task, "instant", seed=1, shots=20, amc=AMC("builtin"), device="cpu"))
+    inner = compose_spec(task, amc=AMC("builtin"), seed=1, shots=20, instant=True, device="cpu")
+    cell = inline.run(cell_spec(inner, learner="instant", method="amc"))
     row = cell.result["row"]
     assert (row["task"], row["learner"], row["seed"], row["shots"]) == (TASK, "instant", 1, 20)
-    assert row["mae"] > 0
+    assert row["mae"] == cell.result["metrics"]["test_mae"] > 0
+    assert {"objective", "composed_proxy_mae"} <= cell.result["metrics"].keys()
+    assert "composition.json" in inline.store.artefacts(cell.run_id)
     encoded = inline.run(encode_spec(task, "mp_kvrh", hub="builtin", device="cpu"))
     assert (encoded.result["rows"], encoded.result["width"]) == (71, 256)
     assert "embeddings.safetensors" in inline.store.artefacts(encoded.run_id)

@@ -98,7 +98,7 @@ def test_a_carried_file_lies_in_its_place_and_is_kept_once(tmp_path):
             {"tasks/x.parquet": blob}, {blob.sha256: b"content"}, tmp_path / "store", tmp_path / run
         )
         assert (folder / "tasks" / "x.parquet").read_bytes() == b"content"
-    assert len(list((tmp_path / "store").rglob("data.parquet"))) == 1
+    assert len(list((tmp_path / "store").rglob("content.parquet"))) == 1
     with pytest.raises(DamagedFileError):
         blob.keep(b"tampered", tmp_path / "other")
     assert not list((tmp_path / "other").rglob("*.parquet"))

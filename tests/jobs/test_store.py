@@ -59,9 +59,38 @@ def test_both_ways_to_read_agree(store, through_mlflow):
     for run in ids:
         assert store.get(run) == through_mlflow.get(run)
         assert store.find(run[:12]).id == through_mlflow.find(run[:12]).id == run
-    for wish in ({"states": ["failed"]}, {"states": ["failed", "queued"]}, {"task": "task1"}, {"limit": 2}):
+    for wish in (
+        {"states": ["failed"]},
+        {"states": ["failed", "queued"]},
+        {"task": "task1"},
+        {"limit": 2},
+        {"offset": 2, "limit": 3},
+        {"offset": 5, "limit": 3},
+        {"name": "UN 3"},
+        {"name": "un", "task": "task1", "offset": 1, "limit": 1},
+        {"name": "nothing"},
+    ):
         assert [r.id for r in store.runs(**wish)] == [r.id for r in through_mlflow.runs(**wish)]
     assert store.runs(digest="no such") == []
+
+
+def test_pages_of_a_search(store):
+    ids = fill(store)[::-1]
+    assert store.count() == 6
+    assert store.count(task="task1", states=["running", "failed", "queued"], name="RUN") == 2
+    assert store.count(name="%") == 0, "a name is text, not a pattern"
+    pages = [store.runs(offset=offset, limit=4) for offset in (0, 4, 8)]
+    assert [record.id for page in pages for record in page] == ids
+    assert RunStore(store.uri.replace("runs.db", "none.db")).count() == 0
+
+
+def test_a_failing_store_does_not_tell_its_password(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    store = RunStore("http://me:secret@127.0.0.1:1")
+    with pytest.raises(StoreError) as told:
+        store.runs()
+    assert "me:***@127.0.0.1" in str(told.value)
+    assert "secret" not in str(told.value)
 
 
 def test_what_is_kept_comes_back(store, tmp_path):

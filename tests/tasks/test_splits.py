@@ -101,8 +101,9 @@ def test_a_split_file_beside_the_data_is_used(home, tmp_path):
     split_file(folder, "mine").parent.mkdir(parents=True)
     split_file(folder, "mine").write_text(json.dumps(PUBLISHED))
     task = get_task("mine")
-    assert task.split(0).origin == "published"
-    assert task.split(1).origin == "random"
+    assert task.split(0).origin == "own"
+    with pytest.raises(InputError, match="own for the seeds 0 to 0, not for 1"):
+        task.split(1)
 
 
 def test_every_published_split_maps(shared_data):

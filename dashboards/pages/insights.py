@@ -1,0 +1,182 @@
+"""Insights: which modules of a hub help which tasks (the paper's Figure 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import panel_material_ui as pmui
+from panel.viewable import Viewable
+
+from dashboards.components.layout import literal, section
+from dashboards.components.plan_panel import PlanPanel
+from dashboards.parts.insights_agreement import AgreementPart, FetchPublished
+from dashboards.parts.insights_cell import InsightsCell
+from dashboards.parts.insights_data import (
+    Words,
+    cards_of,
+    our_proxy_errors,
+    our_weights,
+    published_map,
+    published_or_none,
+    words_of,
+)
+from dashboards.parts.insights_form import InsightsForm
+from dashboards.parts.insights_map import InsightsMap
+from dashboards.parts.insights_state import SELECTION, Choices, InsightsState, plan_of
+from dashboards.services import get_jobs
+from dashboards.session import Session
+from moma_app.errors import MomaError
+
+if TYPE_CHECKING:
+    from moma_app.experiments.insights import Insights
+    from moma_app.experiments.matrix import InsightMatrix
+    from moma_app.experiments.published import PublishedWeights
+    from moma_app.experiments.standing import PlanStatus
+    from moma_app.hub.card import Card
+
+NOTHING = "None of these compositions has been made yet: press Start above, and the map fills as they finish."
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What this machine knows of a plan.
+
+    Attributes:
+        matrix: the compositions that there are.
+        cards: of the hub's modules.
+        words: of tasks and modules.
+    """
+
+    matrix: InsightMatrix
+    cards: dict[str, Card]
+    words: Words
+
+
+def read(plan: Insights) -> Ours:
+    """Read a plan's compositions; some of them for the first time, which takes a moment."""
+    matrix, cards = plan.matrix(get_jobs()), cards_of(plan.hub)
+    known = {name: cards[name] for name in matrix.modules if name in cards}
+    return Ours(matrix, known, words_of(matrix.tasks, known))
+
+
+def build(session: Session) -> Sequence[Viewable]:
+    """Build the page."""
+    return InsightsPage(session).parts()
+
+
+class InsightsPage:
+    """The page in one tab: the form says which plan, the plan's compositions are the map."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._state = InsightsState(session.query)
+        self._offered: Choices | None = None
+        self._plan: Insights | None = None
+        self._ours: Ours | None = None
+        self._waiting = ""
+        self._published: PublishedWeights | None = None
+        self._panel = PlanPanel(session, on_change=self._read, noun="composition")
+        self._map = InsightsMap(session, self._state, self._select)
+        self._fetch = FetchPublished(session, self._read_published)
+        self._cell = InsightsCell(session, self._state)
+        self._agreement = AgreementPart(session, self._read_published)
+        self._form = InsightsForm(session, self._state, self._offer)
+        session.follow(self._state, steps=("view",))
+        self._state.param.watch(session.guard(lambda *_: self._look()), list(SELECTION))
+        self._state.param.watch(session.guard(lambda *_: self._draw()), "view")
+        self._read_published()
+
+    def parts(self) -> list[Viewable]:
+        """Return what the page shows, from top to bottom."""
+        refused = [
+            pmui.Alert(
+                title="",
+                object=literal(
+                    f"The address has values that do not fit and are left out: {', '.join(self._state.refused)}."
+                ),
+                alert_type="warning",
+                sizing_mode="stretch_width",
+            )
+        ]
+        return [
+            *(refused if self._state.refused else []),
+            section("", self._form, self._panel),
+            section("", pmui.FlexBox(self._map, self._cell, sizing_mode="stretch_width", gap="16px")),
+            section("Agreement with the published weights", self._agreement),
+        ]
+
+    # -- which plan ------------------------------------------------------------------------------
+
+    def _offer(self, offered: Choices | None) -> None:
+        self._offered = offered
+        self._look()
+
+    def _look(self) -> None:
+        """Show the plan of the form; nothing where it has none."""
+        offered, state = self._offered, self._state
+        if offered is None or (offered.hub, offered.kind) != (state.hub, state.kind):
+            return
+        try:
+            plan = plan_of(state, offered)
+        except MomaError as exc:
+            self._plan, self._ours, self._waiting = None, None, str(exc)
+            self._panel.clear()
+            self._draw()
+            return
+        if plan != self._plan:
+            self._plan, self._ours, self._waiting = plan, None, ""
+            self._panel.show(plan)
+            self._draw()
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def _read(self, _: PlanStatus) -> None:
+        """Read the compositions anew: another one has finished."""
+        plan = self._plan
+        if plan is None:
+            return
+
+        def use(ours: Ours) -> None:
+            if plan is self._plan:
+                self._ours = ours
+                self._draw()
+
+        self._session.background(lambda: read(plan), use)
+
+    def _read_published(self) -> None:
+        def use(published: PublishedWeights | None) -> None:
+            self._published = published
+            self._draw()
+
+        self._session.background(published_or_none, use)
+
+    # -- drawing ---------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        ours, published = self._ours, self._published
+        matrix = None if ours is None else ours.matrix
+        self._cell.show(matrix, published, None if ours is None else ours.cards)
+        self._agreement.show(matrix, published)
+        if self._state.view == "published":
+            self._draw_published()
+        elif ours is None:
+            self._map.clear(self._waiting)
+        elif not ours.matrix.present:
+            self._map.clear(NOTHING)
+        else:
+            values = our_weights if self._state.view == "weights" else our_proxy_errors
+            self._map.show(values(ours.matrix, ours.words))
+
+    def _draw_published(self) -> None:
+        if self._published is None:
+            self._map.clear("", self._fetch)
+            return
+        try:
+            self._map.show(published_map(self._published, self._state.tasks, self._state.splits))
+        except MomaError as exc:
+            self._map.clear(str(exc))
+
+    def _select(self, task: str, module: str) -> None:
+        self._state.param.update(task=task, module=module)
