@@ -14,7 +14,9 @@ GAP = 10
 """Pixels between parts."""
 
 
-def section(title: str, *content: Any, note: str = "", min_height: int | None = None, **options: Any) -> Viewable:
+def section(
+    title: str, *content: Any, note: str = "", min_height: int | None = None, **options: Any
+) -> Viewable:
     """Return a framed part of a page with a heading.
 
     Args:
@@ -24,7 +26,9 @@ def section(title: str, *content: Any, note: str = "", min_height: int | None = 
         min_height: pixels that are kept free, so that nothing below jumps when it fills.
         options: of the layout.
     """
-    head: list[Any] = [pmui.Typography(title, variant="h6", margin=(2, GAP), sx={"fontSize": "1.05rem"})] if title else []
+    head: list[Any] = (
+        [pmui.Typography(title, variant="h6", margin=(2, GAP), sx={"fontSize": "1.05rem"})] if title else []
+    )
     if note:
         head.append(muted(note))
     return pmui.Paper(
@@ -54,7 +58,12 @@ def muted(text: str, **options: Any) -> Viewable:
 def empty(text: str, icon: str = "info", *actions: Viewable) -> Viewable:
     """Return what an empty part shows: what it is for and what to do next."""
     return pmui.Column(
-        pmui.Typography(literal(text), variant="body2", sx={"color": "text.secondary", "textAlign": "center"}, align="center"),
+        pmui.Typography(
+            literal(text),
+            variant="body2",
+            sx={"color": "text.secondary", "textAlign": "center"},
+            align="center",
+        ),
         *actions,
         sizing_mode="stretch_width",
         align="center",
@@ -96,13 +105,18 @@ def fold(title: str, *content: Any, opened: bool = False) -> Viewable:
     """Return something behind a fold."""
     return pn.Card(
         *content,
-        title=f'<span style="{_FOLD_TITLE}">{literal(title)}</span>',  # Panel puts it into a large heading
+        title=fold_title(title),
         collapsed=not opened,
         sizing_mode="stretch_width",
         margin=GAP,
         hide_header=False,
         stylesheets=[_FOLD],
     )
+
+
+def fold_title(title: str) -> str:
+    """Return a fold's title as its ``title`` takes it: Panel puts that into a large heading."""
+    return f'<span style="{_FOLD_TITLE}">{literal(title)}</span>'
 
 
 _FOLD = """

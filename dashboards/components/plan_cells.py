@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import panel as pn
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import fold, literal
+from dashboards.components.layout import fold, fold_title
 from dashboards.components.table import Table
 from dashboards.session import Session
 
@@ -52,7 +52,7 @@ class PlanCells(Viewer):
         ]
         failed = sum(each.standing == "failed" for each in cells)
         self._fold.visible = bool(rows)
-        self._fold.title = literal(f"All {self._noun}s" + (f" ({failed} failed)" if failed else ""))
+        self._fold.title = fold_title(f"All {self._noun}s" + (f" ({failed} failed)" if failed else ""))
         if rows != self._rows:
             self._rows = rows
             self._fill()

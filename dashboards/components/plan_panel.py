@@ -36,7 +36,7 @@ class PlanPanel(Viewer):
     Args:
         session: of the page.
         on_change: is called in the page with the plan's status after the first look, and whenever another
-            cell has finished: the page then reads the results anew.
+            cell has finished or failed: the page then reads the results anew.
         noun: what a cell is to the reader, such as "composition".
     """
 
@@ -51,7 +51,7 @@ class PlanPanel(Viewer):
         self._session, self._on_change, self._noun = session, on_change, noun
         self._plan: Plan | None = None
         self._look: Look | None = None
-        self._done: frozenset[str] | None = None
+        self._ended: frozenset[str] | None = None
         self._looking = False
         self._ticks = 0
         self._text = pmui.Typography("", variant="body2", margin=(4, 10), sx={"overflowWrap": "anywhere"})
@@ -109,7 +109,7 @@ class PlanPanel(Viewer):
 
     def clear(self, text: str = "") -> None:
         """Show no plan; say why. Cells that run go on."""
-        self._plan, self._look, self._done = None, None, None
+        self._plan, self._look, self._ended = None, None, None
         self._looking = False
         self._text.object = literal(text)
         self._now.object = ""
@@ -177,9 +177,9 @@ class PlanPanel(Viewer):
         self._stop.param.update(visible=starting or status.running > 0, disabled=False)
         self._problem.objects = []
         self._cells.show(status.cells)
-        done = frozenset(cell.run for cell in status.of("done"))
-        if done != self._done:
-            self._done = done
+        ended = frozenset(cell.run for cell in status.of("done", "failed"))
+        if ended != self._ended:
+            self._ended = ended
             if self._on_change is not None:
                 self._on_change(status)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -15,49 +14,19 @@ from dashboards.components.layout import columns, literal, section
 from dashboards.components.line import Line
 from dashboards.components.run_panel import RunPanel
 from dashboards.parts.finetune_form import FinetuneForm, FinetuneState
-from dashboards.parts.finetune_live import About, LivePart
+from dashboards.parts.finetune_live import LivePart
 from dashboards.parts.finetune_result import ResultPart
-from dashboards.parts.finetune_specs import describe, with_seed
+from dashboards.parts.finetune_specs import Work, describe, with_seed
 from dashboards.services import get_jobs
 from dashboards.session import Session
-from moma_app.errors import InputError, UnknownNameError
+from moma_app.errors import InputError
 from moma_app.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from moma_app.jobs.record import Record
     from moma_app.jobs.spec import RunSpec
-    from moma_app.tasks.specs import TaskSpec
 
 UNIT = "finetune"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the run that is shown does; its task is ``None`` if this machine does not know it."""
-
-    spec: RunSpec
-    task: TaskSpec | None
-
-    @classmethod
-    def of(cls, spec: RunSpec) -> Work:
-        """Look up the task of a run."""
-        from moma_app.tasks import get_task
-
-        try:
-            return cls(spec, get_task(spec.task).spec)
-        except UnknownNameError:
-            return cls(spec, None)
-
-    def about(self) -> About:
-        """Return what the live part needs to know."""
-        given, task = self.spec.arguments, self.task
-        classes = task is not None and task.kind == "classification"
-        return About(
-            unit="" if task is None or classes else task.unit,
-            epochs=given["recipe"]["fit"]["epochs"],
-            classes=classes,
-            modules=tuple(given["amc"]["modules"]) if given["start"] == "composed" else (),
-        )
 
 
 class FinetunePage:
@@ -115,7 +84,7 @@ class FinetunePage:
 
     def _begin(self) -> None:
         self._form.recipe.check()
-        self._launch(self._state.spec)
+        self._launch(FinetuneState(self._state.query).spec)  # as it is now: it is read in a thread
 
     def _repeat(self) -> None:
         """Do the same with the next seed."""

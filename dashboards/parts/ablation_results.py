@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboards.parts.experiment_results import ResultsPart
 from dashboards.parts.experiment_words import dataset_label, mean_text, method_label, percent_text
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from moma_app.experiments.plan import Row
     from moma_app.experiments.results import CellResult
 
-HEIGHT = 520
+HEIGHT = 460
 REFERENCE = "amc"
 
 
@@ -109,7 +109,7 @@ def lines_of(methods: Sequence[str], rows: Sequence[Row]) -> list[dict[str, str]
             row = own.get(name)
             line[column] = "–" if row is None else percent_text(row["difference"], row["difference_std"])
         lines.append(line)
-    return [*lines, _over_all(methods, columns, rows, best)] if len(lines) > 1 else lines
+    return [*lines, *_over_all(methods, columns, rows, best)] if len(lines) > 1 else lines
 
 
 def lowest(rows: Iterable[Row]) -> str:
@@ -122,21 +122,20 @@ def lowest(rows: Iterable[Row]) -> str:
 
 def _over_all(
     methods: Sequence[str], columns: Sequence[str], rows: Sequence[Row], best: Sequence[str]
-) -> dict[str, str]:
+) -> list[dict[str, str]]:
+    """Return lines for all tasks together: the mean difference, and how often a method is worse than AMC."""
     from moma_app.experiments.ablation import summarise
 
-    found: dict[str, Any] = {summary.method: summary for summary in summarise(rows)}
-    line = {
+    found = {summary.method: summary for summary in summarise(rows)}
+    blank = dict.fromkeys(columns, "")
+    mean = {
+        **blank,
         "Dataset": f"Mean of {len(best)} datasets",
-        columns[1]: f"lowest in {best.count(REFERENCE)} of {len(best)}",
-        "Lowest error": "",
-        "Fits": "",
+        "Lowest error": f"{method_label(REFERENCE)} in {best.count(REFERENCE)} of {len(best)}",
     }
+    worse = {**blank, "Dataset": "Worse than AMC in"}
     for name, column in zip(methods[1:], columns[2:], strict=False):
         summary = found.get(name)
-        line[column] = (
-            "–"
-            if summary is None
-            else f"{percent_text(summary.difference)} (worse in {summary.worse_in} of {summary.tasks})"
-        )
-    return line
+        mean[column] = "–" if summary is None else percent_text(summary.difference)
+        worse[column] = "–" if summary is None else f"{summary.worse_in} of {summary.tasks}"
+    return [mean, worse]

@@ -15,6 +15,7 @@ from dashboards.components.plan_panel import PlanPanel
 from dashboards.parts.experiment_form import ExperimentForm
 from dashboards.parts.experiment_results import ResultsPart
 from dashboards.parts.experiment_state import ExperimentState
+from dashboards.parts.failed_cells import FailedCells
 from dashboards.services import get_jobs
 from dashboards.session import Session
 
@@ -52,7 +53,8 @@ class ExperimentPage:
     ) -> None:
         self._session, self._state, self._form, self._results = session, state, form, results
         self._texts = (heading, note, table_note)
-        self._panel = PlanPanel(session, on_change=self._read)
+        self._panel = PlanPanel(session, on_change=self._changed)
+        self._failed = FailedCells(session)
         self._plan: Plan | None = None
         self._asked: dict[str, Any] | None = None
         self._seen: dict[str, Any] | None = None
@@ -68,7 +70,7 @@ class ExperimentPage:
             columns(
                 section("What to compare", self._form),
                 pn.Column(
-                    section("Progress", self._panel),
+                    section("Progress", self._panel, self._failed),
                     section(heading, *self._results.figure, note=note),
                     sizing_mode="stretch_width",
                     margin=0,
@@ -85,7 +87,7 @@ class ExperimentPage:
         text = f"The address has values that do not fit and are left out: {', '.join(self._state.refused)}."
         return [
             pmui.Alert(
-                title="", object=literal(text), alert_type="warning", sizing_mode="stretch_width", margin=10
+                title="", object=literal(text), severity="warning", sizing_mode="stretch_width", margin=10
             )
         ]
 
@@ -119,18 +121,21 @@ class ExperimentPage:
         if plan != self._plan:
             self._plan = plan
             self._results.clear()
+            self._failed.show(())
             self._panel.show(plan)
 
     def _cannot(self, text: str) -> None:
         """Say why there is no plan."""
         self._plan = None
         self._results.clear()
+        self._failed.show(())
         self._panel.clear(text)
 
     # -- what it gave ----------------------------------------------------------------------------
 
-    def _read(self, status: PlanStatus) -> None:
-        """Read the results anew: another cell has finished."""
+    def _changed(self, status: PlanStatus) -> None:
+        """Read the results anew: another cell has finished or failed."""
+        self._failed.show(status.of("failed"))
         plan = self._panel.plan
         if plan is None or not status.done:
             self._results.clear()

@@ -77,11 +77,10 @@ class ComparisonPart(Viewer):
         record, fit = self._record, self._fit
         if record is None or fit is None:
             return
-        run_id, data_hash = record.id, record.facts.get("data_hash", "")
 
         def find() -> tuple[list[FinishedFit], list[dict[str, Any]]]:
-            fits = finished_fits(fit.task, fit.split, fit.shots, data_hash)
-            return fits, comparison_rows(fits, run_id)
+            fits = finished_fits(record, fit)
+            return fits, comparison_rows(fits, record.id)
 
         def use(found: tuple[list[FinishedFit], list[dict[str, Any]]]) -> None:
             if self._record is record:
@@ -109,8 +108,8 @@ class ComparisonPart(Viewer):
             **({} if classes else {"of_mad": "MAE/MAD"}),
             "difference": "Difference",
             "seconds": "Time (s)",
+            "run": "Run",
         }
-        names["run"] = "Run"
         digits = {error: 4, "MAE/MAD": 3, "Time (s)": 3}
         links = {"Run": self._session.link("runs", "?run=")}
         table = Table(self._session, list(names.values()), digits=digits, links=links, page_size=8)
@@ -123,7 +122,7 @@ class ComparisonPart(Viewer):
         self._offer_missing({tested.fit.start for tested in fits}, classes=classes)
 
     def _draw(self, groups: dict[str, list[float]], unit: str) -> None:
-        """Draw the errors as bars."""
+        """Draw the errors of each start as a bar."""
         from moma_app.plots import comparison_bars
         from moma_app.plots.starts import StartErrors
 

@@ -30,6 +30,7 @@ STARTS = {
     "From scratch": "scratch",
 }
 KINDS = {"Full (all weights)": "full", "Adapter": "adapter"}
+DEVICES = list(get_args(Device))
 SPLITS = 5
 """Splits that are offered: those of the papers."""
 
@@ -46,7 +47,7 @@ class FinetuneState(PageState):
     kind = param.Selector(default="full", objects=list(KINDS.values()))
     recipe = param.String(default="finetune")
     changes = param.List(default=[], item_type=str, doc="Settings that differ from the recipe.")
-    device = param.Selector(default="auto", objects=list(get_args(Device)))
+    device = param.Selector(default="auto", objects=DEVICES)
     run = param.String(doc="Run that is shown.")
 
     def spec(self) -> RunSpec:
@@ -94,7 +95,7 @@ class FinetuneState(PageState):
             module=start if single else "",
             hub=amc.get("hub") or "",
             kind=amc.get("kind", "full"),
-            device=arguments["device"],
+            device=arguments["device"] if arguments["device"] in DEVICES else "auto",
         )
 
 
@@ -126,13 +127,15 @@ class FinetuneForm(Viewer):
         self._device = pmui.Select(
             label="Device",
             description="auto takes a GPU if the worker has one.",
-            options=list(get_args(Device)),
+            options=DEVICES,
             **_LOOK,
         )
         self._note = Line(quiet=True, margin=(0, 10))
         self.recipe = RecipeForm(session, state.recipe, state.changes)
         self._bind()
+        self._take_recipe()
         self._show()
+        self._look()
         self._view = pn.Column(
             self.tasks,
             pn.Row(self._split, self._shots, **_LINE),
@@ -165,14 +168,12 @@ class FinetuneForm(Viewer):
 
             widget.param.watch(session.guard(take), "value")
         self.tasks.param.watch(lambda event: state.param.update(task=event.new), "value")
-        self.recipe.param.watch(
-            lambda *_: state.param.update(recipe=self.recipe.recipe, changes=self.recipe.changes),
-            ["recipe", "changes"],
-        )
-        state.param.watch(
-            session.guard(lambda *_: self._show()),
-            ["task", "start", "hub", "kind", "split", "shots", "device"],
-        )
+        self.recipe.param.watch(lambda *_: self._take_recipe(), ["recipe", "changes"])
+        state.param.watch(session.guard(lambda *_: self._show()), [*widgets, "task"])
+        state.param.watch(session.guard(lambda *_: self._look()), ["start", "hub", "kind", "module"])
+
+    def _take_recipe(self) -> None:
+        self._state.param.update(recipe=self.recipe.recipe, changes=self.recipe.changes)
 
     def _show(self) -> None:
         """Show the state."""
@@ -195,13 +196,17 @@ class FinetuneForm(Viewer):
         self._module.visible = state.start == "module"
         self._hub.visible = self._kind.visible = uses_hub
         self._note.visible = uses_hub
-        if uses_hub:
-            hub, kind = state.hub, state.kind
-            self._session.background(
-                lambda: modules_in(hub, kind),
-                lambda found: self._offer((hub, kind), found),
-                failed=self._no_hub,
-            )
+
+    def _look(self) -> None:
+        """Look up the modules of the hub, if the start needs it."""
+        hub, kind = self._state.hub, self._state.kind
+        if self._state.start not in ("composed", "module"):
+            return
+        self._session.background(
+            lambda: modules_in(hub, kind),
+            lambda found: self._offer((hub, kind), found),
+            failed=self._no_hub,
+        )
 
     def _offer(self, of: tuple[str, str], modules: dict[str, str]) -> None:
         """Offer the modules of a hub and kind, if these are still the chosen ones."""

@@ -1,14 +1,47 @@
-"""Runs that belong to one that is shown: the same with another seed, from another start, the instant predictor."""
+"""What a run does, and runs that belong to it: with another seed, from another start, the instant predictor."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboards.parts.finetune_live import About
+from moma_app.errors import MomaError
 from moma_app.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from moma_app.jobs.spec import RunSpec
+    from moma_app.tasks.specs import TaskSpec
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the run that is shown does; its task is ``None`` if this machine does not know it (any more)."""
+
+    spec: RunSpec
+    task: TaskSpec | None
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Work:
+        """Look up the task of a run."""
+        from moma_app.tasks import get_task
+
+        try:
+            return cls(spec, get_task(spec.task).spec)
+        except MomaError:
+            return cls(spec, None)
+
+    def about(self) -> About:
+        """Return what the live part needs to know."""
+        given, task = self.spec.arguments, self.task
+        classes = task is not None and task.kind == "classification"
+        return About(
+            unit="" if task is None or classes else task.unit,
+            epochs=given["recipe"]["fit"]["epochs"],
+            classes=classes,
+            modules=tuple(given["amc"]["modules"] or ()) if given["start"] == "composed" else (),
+        )
 
 
 def with_seed(spec: RunSpec, seed: int) -> RunSpec:
@@ -48,7 +81,12 @@ def describe(spec: RunSpec) -> str:
     """Return what a fine-tuning does, in one sentence."""
     given = spec.arguments
     fit = given["recipe"]["fit"]
-    starts = {"composed": "the composed module", "backbone": "the bare backbone", "scratch": "scratch"}
+    modules = len((given["amc"] or {}).get("modules") or ())
+    starts = {
+        "composed": f"the composition of {modules} modules",
+        "backbone": "the bare backbone",
+        "scratch": "scratch",
+    }
     start = starts.get(given["start"], f"the module {given['start']}")
     rows = "all training structures" if given["shots"] is None else f"{given['shots']:,} training structures"
     return (

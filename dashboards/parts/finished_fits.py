@@ -47,26 +47,25 @@ class FinishedFit:
         return f"{self.fit.label}, {self.method}" if self.method else self.fit.label
 
 
-def finished_fits(task: str, split: int, shots: int | None, data_hash: str) -> list[FinishedFit]:
-    """Return all finished fits of a task on the same rows, newest first; equal work once.
+def finished_fits(shown: Record, fit: FitReport) -> list[FinishedFit]:
+    """Return a run's fit and all others of the task on the same rows, newest first; equal work once.
 
     Args:
-        task: its name.
-        split: seed of the split.
-        shots: training structures, ``None`` for all.
-        data_hash: of the rows; runs on other content are left out.
+        shown: the run; others on data of other content are left out.
+        fit: what it gave.
     """
-    rows = (str(split), None if shots is None else str(shots))
-    found: dict[str, FinishedFit] = {}
-    for record in get_jobs().store.runs(states=["finished"], task=task, limit=MOST):
+    rows = (str(fit.split), None if fit.shots is None else str(fit.shots))
+    data_hash = shown.facts.get("data_hash")
+    found = {shown.digest: FinishedFit(shown.id, "", fit)}
+    for record in get_jobs().store.runs(states=["finished"], task=fit.task, limit=MOST):
         if record.unit not in UNITS or record.digest in found:
             continue
-        if record.facts.get("data_hash", data_hash) != data_hash or rows_of(record) != rows:
+        if record.facts.get("data_hash") != data_hash or rows_of(record) != rows:
             continue
-        fit = fit_of(record.id)
-        if fit is not None:
-            method = record.facts.get("method", "") if fit.start == "composed" else ""
-            found[record.digest] = FinishedFit(record.id, "" if method == "amc" else method, fit)
+        other = fit_of(record.id)
+        if other is not None:
+            method = record.facts.get("method", "") if other.start == "composed" else ""
+            found[record.digest] = FinishedFit(record.id, "" if method == "amc" else method, other)
     return list(found.values())
 
 
@@ -104,7 +103,8 @@ def comparison_rows(fits: Sequence[FinishedFit], run_id: str) -> list[dict[str, 
 
     Returns:
         Rows with ``start``, ``settings`` (those that differ from the shown fit's), ``seed``, ``error`` (test
-        MAE, or share of wrong classes), ``of_mad``, ``difference`` in words, ``seconds``, and ``run``, the first digits of its id.
+        MAE, or share of wrong classes), ``of_mad``, ``difference`` in words, ``seconds``, and ``run``, the
+        first digits of its id.
     """
     from moma_app.plots.payloads import is_classification
 

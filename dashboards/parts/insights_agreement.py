@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ABSENT = (
     "The weights published with the paper are not on this machine. They are under CC BY-NC 4.0 and so do not come "
-    "with MoMa: fetch them from the authors' repository, here or with `moma insights fetch-published`."
+    "with MoMa: fetch them from the authors' repository, here or with the command moma insights fetch-published."
 )
 COLUMNS = ("Task", "Modules n", "Spearman ρ", "p of ρ", "Kendall τ", "p of τ")
 NAMES = (

@@ -83,9 +83,9 @@ class InsightsCell(Viewer):
         story = None if self._matrix is None else tell(self._matrix, task, module)
         if story is not None:
             told += [_text(sentence) for sentence in story.sentences()]
-        said, published = "", {}
-        if self._published is not None:
-            said, published = tell_published(self._published, task, module)
+        said, published = (
+            ("", {}) if self._published is None else tell_published(self._published, task, module)
+        )
         told += [_text(said)] if said else []
         told += self._table(story, published)
         if self._cards is not None:

@@ -40,7 +40,7 @@ class RecipeForm(Viewer):
 
     def __init__(self, session: Session, recipe: str, changes: Sequence[str] = ()) -> None:
         names = recipe_names()
-        super().__init__(recipe=recipe if recipe in names else names[0])
+        super().__init__(recipe=names[0])
         self._session = session
         self._quiet = False
         self._problems: dict[str, str] = {}
@@ -67,14 +67,15 @@ class RecipeForm(Viewer):
         self.fill(self.recipe, changes)
 
     def fill(self, recipe: str, changes: Sequence[str]) -> None:
-        """Show a recipe with some settings changed; one that cannot be used is told, and none is changed."""
-        base = known_recipe(recipe)
+        """Show a recipe with some settings changed; what cannot be used is told, and left out."""
+        base = known_recipe(self.recipe)
+        chosen = base
         try:
+            chosen = base = known_recipe(recipe)
             chosen = with_changes(base, changes)
         except InputError as exc:
             self._session.fail(str(exc))
-            chosen = base
-        self._show(recipe, chosen)
+        self._show(base.name, chosen)
 
     def show(self, recipe: Recipe) -> None:
         """Show a recipe of a run: the one of its name with its changes, or else the usual one with them."""

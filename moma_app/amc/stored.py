@@ -174,8 +174,10 @@ class StoredNeighbours:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             if metadata.get("format") != FORMAT:
                 raise DamagedFileError(f"{path} was written by another version of moma-app: compose anew.")
-            names = {key: tuple(map(str, json.loads(metadata[key]))) for key in ("modules", "sha256", "ids")}
-            stored = cls(task=metadata["task"], **names, **arrays)
+            modules, sha256, ids = (
+                tuple(map(str, json.loads(metadata[key]))) for key in ("modules", "sha256", "ids")
+            )
+            stored = cls(metadata["task"], modules, sha256, ids, **arrays)
         except FileNotFoundError as exc:
             raise DataNotFoundError(f"There is no file {path}: compose anew.") from exc
         except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError) as exc:

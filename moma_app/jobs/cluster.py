@@ -175,11 +175,10 @@ class Cluster:
             started = ensure_service(self.settings, idle=_is_idle)
             self._local = True
             return started.address, started.security()
+        address = scheduler_address(named)
         service = find_service(self.settings)
-        self._local = service is not None and service.address == named
-        if service is not None and self._local:
-            return named, service.security()
-        return scheduler_address(named), keys_beside(named)
+        self._local = service is not None and service.address == address
+        return address, service.security() if service is not None and self._local else keys_beside(named)
 
     def _offers(self) -> list[dict[str, float]]:
         return [worker.get("resources", {}) for worker in self.workers().values()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from moma_app.structures import StructureSet
@@ -10,6 +12,10 @@ from moma_app.tasks.data import TaskData
 from moma_app.tasks.transforms import get_transform
 
 NAME = "elemental_bulk_modulus"
+
+
+_READING = threading.Lock()
+"""ASE fills its collection at the first look; two threads at once would fill it twice."""
 
 
 def elemental_bulk_modulus() -> TaskData:
@@ -23,7 +29,8 @@ def elemental_bulk_modulus() -> TaskData:
     from ase.collections import dcdft
 
     spec = get_spec(NAME)
-    symbols = list(dcdft.names)
+    with _READING:
+        symbols = list(dcdft.names)
     structures = StructureSet.from_any([dcdft[symbol] for symbol in symbols])
     moduli = np.array([dcdft.data[symbol]["wien2k_B"] for symbol in symbols])
     return TaskData(

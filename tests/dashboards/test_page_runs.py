@@ -9,6 +9,7 @@ import secrets
 
 import pytest
 from playwright.sync_api import expect
+from serving import SLOW
 
 from moma_app.config import override
 from moma_app.jobs.jobs import Jobs
@@ -17,6 +18,8 @@ from moma_app.work.compose import compose_spec
 from moma_app.work.composing import AMC
 
 DEMO = "elemental_bulk_modulus"
+
+expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture

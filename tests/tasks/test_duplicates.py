@@ -202,9 +202,9 @@ def test_real_tasks_overlap_as_their_files_say(shared_data):
     """By the data's README, 122 of the 177 test structures stand in mp_gvrh and mp_kvrh; we ask for more likeness."""
     task = get_task("mp_poisson_ratio")
     test = task.load().take(task.split(0).test)
-    begun = time.perf_counter()
+    begun = time.process_time()
     report = find_duplicates(test, [get_task("mp_gvrh"), get_task("mp_kvrh")])
-    assert time.perf_counter() - begun < 15
+    assert time.process_time() - begun < 15
     itself, shear, bulk_modulus = report.compared
     assert itself.repeated <= 2
     assert shear.repeated == bulk_modulus.repeated, "both tasks have the same structures"
