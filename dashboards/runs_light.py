@@ -23,7 +23,11 @@ class RunsLight:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.view = pmui.Button(
-            label="No run", icon="circle", variant="text", size="small", href=session.link("runs"),
+            label="No run",
+            icon="circle",
+            variant="text",
+            size="small",
+            href=session.link("runs"),
             margin=(8, 8),
             sx={"color": "inherit"},
         )

@@ -171,7 +171,9 @@ def _origins(options: ServerOptions, port: int) -> list[str]:
 
 
 def _free_port(address: str) -> int:
-    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as taken:
+    with socket.create_server(
+        (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+    ) as taken:
         return int(taken.getsockname()[1])
 
 

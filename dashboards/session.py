@@ -128,8 +128,9 @@ class Session(param.Parameterized):
     def every(self, milliseconds: int, action: Callable[[], None]) -> Callable[[], None]:
         """Repeat something in the page; returns what ends it."""
         callback = pn.state.add_periodic_callback(self.guard(action), period=milliseconds)
-        self.at_end(callback.stop)
-        return callback.stop
+        stop: Callable[[], None] = callback.stop
+        self.at_end(stop)
+        return stop
 
     # -- messages --------------------------------------------------------------------------------
 
@@ -149,7 +150,9 @@ class Session(param.Parameterized):
         if isinstance(exc, MomaError):
             return str(exc)
         LOG.error("Something on a page failed", exc_info=exc)
-        return f"Something unexpected happened ({type(exc).__name__}: {exc}); the server's log has the details."
+        return (
+            f"Something unexpected happened ({type(exc).__name__}: {exc}); the server's log has the details."
+        )
 
     # -- end -------------------------------------------------------------------------------------
 

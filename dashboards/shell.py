@@ -76,9 +76,7 @@ def _brand() -> pmui.Typography:
 
 
 def _menu(current: PageInfo, session: Session) -> pmui.MenuList:
-    items = [
-        {"label": page.title, "icon": page.icon, "href": session.link(page.slug)} for page in PAGES
-    ]
+    items = [{"label": page.title, "icon": page.icon, "href": session.link(page.slug)} for page in PAGES]
     return pmui.MenuList(
         items=items, active=(PAGES.index(current),), dense=True, sizing_mode="stretch_width", margin=(8, 0)
     )

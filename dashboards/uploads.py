@@ -87,7 +87,12 @@ class DropBox(JSComponent):
             many: more than one file at once.
         """
         super().__init__(
-            label=label, suffixes=list(suffixes), many=many, limit=_LIMIT["bytes"], sizing_mode="stretch_width", margin=(6, 10)
+            label=label,
+            suffixes=list(suffixes),
+            many=many,
+            limit=_LIMIT["bytes"],
+            sizing_mode="stretch_width",
+            margin=(6, 10),
         )
         self._session = session
         self._on_files = on_files

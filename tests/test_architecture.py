@@ -12,7 +12,17 @@ import pytest
 import moma_app
 
 ROOT = Path(moma_app.__file__).parent
-FOUNDATIONS = {"choices", "errors", "config", "progress", "files", "structures", "formulas", "runtime", "native"}
+FOUNDATIONS = {
+    "choices",
+    "errors",
+    "config",
+    "progress",
+    "files",
+    "structures",
+    "formulas",
+    "runtime",
+    "native",
+}
 MAY_IMPORT = {
     "tasks": set(),
     "backbones": set(),
@@ -25,7 +35,19 @@ MAY_IMPORT = {
     "bench": {"tasks", "backbones", "hub", "amc", "training", "jobs"},
     "doctor": {"tasks", "backbones", "hub", "jobs"},
     "experiments": {"tasks", "hub", "amc", "training", "work", "jobs"},
-    "cli": {"tasks", "backbones", "hub", "amc", "training", "plots", "bench", "doctor", "experiments", "jobs", "work"},
+    "cli": {
+        "tasks",
+        "backbones",
+        "hub",
+        "amc",
+        "training",
+        "plots",
+        "bench",
+        "doctor",
+        "experiments",
+        "jobs",
+        "work",
+    },
 }
 
 

@@ -49,7 +49,9 @@ class Figure(Viewer):
             return
         drawn = self._draw(self._session.mode)
         self._place.objects = [
-            pn.pane.HoloViews(drawn, sizing_mode="stretch_width", linked_axes=False, theme=None, margin=(4, 16, 4, 4))
+            pn.pane.HoloViews(
+                drawn, sizing_mode="stretch_width", linked_axes=False, theme=None, margin=(4, 16, 4, 4)
+            )
         ]
 
     def __panel__(self) -> Viewable:

@@ -55,7 +55,7 @@ def muted(text: str, **options: Any) -> Viewable:
     )
 
 
-def empty(text: str, icon: str = "info", *actions: Viewable) -> Viewable:
+def empty(text: str, *actions: Viewable) -> Viewable:
     """Return what an empty part shows: what it is for and what to do next."""
     return pmui.Column(
         pmui.Typography(

@@ -59,7 +59,12 @@ class RunPanel(Viewer):
         self._watch: RunWatch | None = None
         self._begun = 0.0
         self._bar = pmui.LinearProgress(
-            value=0, max=100, variant="determinate", sizing_mode="stretch_width", margin=(6, 10), visible=False
+            value=0,
+            max=100,
+            variant="determinate",
+            sizing_mode="stretch_width",
+            margin=(6, 10),
+            visible=False,
         )
         self._text = Line()
         self._stop = pmui.Button(label="Stop", icon="stop", variant="outlined", size="small", visible=False)
@@ -73,7 +78,9 @@ class RunPanel(Viewer):
         self._view = pn.Column(
             self._text,
             self._bar,
-            pmui.FlexBox(self._stop, self._resume, self._open, align_items="center", sizing_mode="stretch_width"),
+            pmui.FlexBox(
+                self._stop, self._resume, self._open, align_items="center", sizing_mode="stretch_width"
+            ),
             self._problem,
             sizing_mode="stretch_width",
             margin=0,
@@ -135,7 +142,12 @@ class RunPanel(Viewer):
                 self.state = event.state
             if isinstance(event, Warned):
                 self._problem.append(
-                    pmui.Alert(title="", object=literal(event.message), severity="warning", sizing_mode="stretch_width")
+                    pmui.Alert(
+                        title="",
+                        object=literal(event.message),
+                        severity="warning",
+                        sizing_mode="stretch_width",
+                    )
                 )
         last = events[-1]
         if isinstance(last, RunChanged) and last.state == "running":
@@ -163,7 +175,12 @@ class RunPanel(Viewer):
         """Show in one sentence why a run did not finish, with its log behind a fold."""
         kind = "error" if last.state == "failed" else "info"
         self._problem.append(
-            pmui.Alert(title="", object=literal(last.message or f"The run is {last.state}."), severity=kind, sizing_mode="stretch_width")
+            pmui.Alert(
+                title="",
+                object=literal(last.message or f"The run is {last.state}."),
+                severity=kind,
+                sizing_mode="stretch_width",
+            )
         )
         if last.state != "failed":
             return
@@ -176,7 +193,9 @@ class RunPanel(Viewer):
 
     def _refused(self, text: str) -> None:
         self.clear()
-        self._problem.objects = [pmui.Alert(title="", object=literal(text), severity="error", sizing_mode="stretch_width")]
+        self._problem.objects = [
+            pmui.Alert(title="", object=literal(text), severity="error", sizing_mode="stretch_width")
+        ]
 
     def _tell(self, text: str, fraction: float | None, *, working: bool = True) -> None:
         self._text.say(text)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class BuildPage(Protocol):
     """Builds a page for a session; returns what it shows, from top to bottom."""
 
-    def __call__(self, session: Session, /) -> Sequence[Viewable]: ...
+    def __call__(self, session: Session, /) -> Sequence[Viewable]:
+        """Return the parts of the page."""
 
 
 @dataclass(frozen=True)

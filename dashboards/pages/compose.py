@@ -70,9 +70,7 @@ class ComposePage:
         self._why = WhyCard(session, self.state)
         self._modules = ModulesPart(session, self.state, self._why.show)
         self._instant = InstantCard(session)
-        self._run = RunPanel(
-            session, on_events=self._events, on_finished=self._finished, what="Composition"
-        )
+        self._run = RunPanel(session, on_events=self._events, on_finished=self._finished, what="Composition")
         self._go = pmui.Button(label="Compose", icon="hub", color="primary", margin=(8, 10))
         self._go.on_click(session.guard(lambda _: self.compose()))
         session.follow(self.state)

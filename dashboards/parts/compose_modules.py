@@ -39,7 +39,10 @@ class ModulesPart(Viewer):
     """
 
     def __init__(
-        self, session: Session, state: ComposeState, on_weights: Callable[[AMCResult, StoredNeighbours | None], None]
+        self,
+        session: Session,
+        state: ComposeState,
+        on_weights: Callable[[AMCResult, StoredNeighbours | None], None],
     ) -> None:
         super().__init__()
         self._session, self._state, self._on_weights = session, state, on_weights
@@ -52,13 +55,17 @@ class ModulesPart(Viewer):
         self._shown: AMCResult | None = None
         self._quiet = False
         self._figure = Figure(
-            session, height=190, waiting="Modules appear here one by one as they are encoded. Choose a dataset and press Compose."
+            session,
+            height=190,
+            waiting="Modules appear here one by one as they are encoded. Choose a dataset and press Compose.",
         )
         self._note = pmui.Typography("", variant="body2", margin=(2, 10), sx={"color": "text.secondary"})
         self._table_place = pn.Column(sizing_mode="stretch_width", min_height=120, margin=0)
         self._table: Table | None = None
         self._unit = ""
-        self._view = pn.Column(self._figure, self._note, self._table_place, sizing_mode="stretch_width", margin=0)
+        self._view = pn.Column(
+            self._figure, self._note, self._table_place, sizing_mode="stretch_width", margin=0
+        )
         state.param.watch(session.guard(lambda _: self._reweigh()), ["k", "t", "off"])
 
     # -- during the run --------------------------------------------------------------------------
@@ -144,7 +151,11 @@ class ModulesPart(Viewer):
         now = {score.module: score for score in result.modules}
         self._fill(
             [
-                (name, now[name].proxy_mae if name in now else score.proxy_mae, now[name].weight if name in now else None)
+                (
+                    name,
+                    now[name].proxy_mae if name in now else score.proxy_mae,
+                    now[name].weight if name in now else None,
+                )
                 for name, score in of_run.items()
             ]
         )
@@ -195,7 +206,8 @@ class ModulesPart(Viewer):
             )
             self._table.widget.param.watch(self._session.guard(lambda _: self._ticked()), "selection")
             self._table_place.objects = [
-                muted("Untick a module to leave it out; the weights follow at once."), self._table
+                muted("Untick a module to leave it out; the weights follow at once."),
+                self._table,
             ]
         predicts = predicted_properties(self._state.hub)
         self._quiet = True
@@ -232,6 +244,8 @@ def _settings(result: AMCResult) -> tuple[int, float, list[str]]:
 def predicted_properties(hub: str) -> dict[str, str]:
     """Return what each module of a hub predicts, with its unit."""
     return {
-        card.name: f"{card.target.property} ({card.target.unit})" if card.target.unit else card.target.property
+        card.name: f"{card.target.property} ({card.target.unit})"
+        if card.target.unit
+        else card.target.property
         for card in get_hub(hub).cards()
     }

@@ -66,19 +66,49 @@ class ComposeForm(Viewer):
             sizing_mode="stretch_width",
         )
         shots = pmui.IntInput(
-            label="Training N (0: all)", value=state.shots, start=0, step=10, size="small",
+            label="Training N (0: all)",
+            value=state.shots,
+            start=0,
+            step=10,
+            size="small",
             sizing_mode="stretch_width",
         )
         hubs = {address: name for name, address in hub_choices().items()}
-        names = {name: address for address, name in {**hubs, **({} if state.hub in hubs else {state.hub: state.hub})}.items()}
-        hub = pmui.Select(label="Hub", options=names, value=state.hub, size="small", sizing_mode="stretch_width")
-        kind = pmui.Select(label="Module kind", options=KINDS, value=state.kind, size="small", sizing_mode="stretch_width")
-        k = pmui.IntSlider(label="Neighbours K", value=min(state.k, LARGEST_K), start=1, end=LARGEST_K, sizing_mode="stretch_width", margin=(10, 16))
+        names = {
+            name: address
+            for address, name in {**hubs, **({} if state.hub in hubs else {state.hub: state.hub})}.items()
+        }
+        hub = pmui.Select(
+            label="Hub", options=names, value=state.hub, size="small", sizing_mode="stretch_width"
+        )
+        kind = pmui.Select(
+            label="Module kind", options=KINDS, value=state.kind, size="small", sizing_mode="stretch_width"
+        )
+        k = pmui.IntSlider(
+            label="Neighbours K",
+            value=min(state.k, LARGEST_K),
+            start=1,
+            end=LARGEST_K,
+            sizing_mode="stretch_width",
+            margin=(10, 16),
+        )
         t = pmui.FloatInput(
-            label="Temperature T", value=state.t, start=0.001, step=0.05, size="small", sizing_mode="stretch_width"
+            label="Temperature T",
+            value=state.t,
+            start=0.001,
+            step=0.05,
+            size="small",
+            sizing_mode="stretch_width",
         )
         self.tasks.param.watch(lambda event: state.param.update(task=event.new), "value")
-        for widget, name in ((split, "split"), (shots, "shots"), (hub, "hub"), (kind, "kind"), (k, "k"), (t, "t")):
+        for widget, name in (
+            (split, "split"),
+            (shots, "shots"),
+            (hub, "hub"),
+            (kind, "kind"),
+            (k, "k"),
+            (t, "t"),
+        ):
             self._bind(session, state, widget, name)
         self._view = pn.Column(
             self.tasks,

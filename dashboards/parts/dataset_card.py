@@ -37,7 +37,9 @@ class DatasetCard(Viewer):
         super().__init__()
         self._session = session
         self._asked = ("", 0)
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", min_height=64, margin=(0, 10), stylesheets=[_STYLE])
+        self._facts = pn.pane.HTML(
+            "", sizing_mode="stretch_width", min_height=64, margin=(0, 10), stylesheets=[_STYLE]
+        )
         self._figure = Figure(session, height=HEIGHT, waiting="Choose a dataset.")
         self._structures = StructureView(height=HEIGHT + 20)
         self._view = pn.Column(
@@ -97,7 +99,10 @@ def _facts(overview: TaskOverview) -> str:
     spec, sizes, parts = overview.spec, overview.n_atoms, overview.parts
     facts = [
         (f"{len(overview.targets):,}", "structures"),
-        (f"{parts['train']:,} / {parts['val']:,} / {parts['test']:,}", f"train / validation / test ({overview.split} split)"),
+        (
+            f"{parts['train']:,} / {parts['val']:,} / {parts['test']:,}",
+            f"train / validation / test ({overview.split} split)",
+        ),
         (f"{len(overview.elements)}", "elements"),
         (f"{sizes.mean():.0f}", f"atoms per cell on average, at most {sizes.max()}"),
     ]

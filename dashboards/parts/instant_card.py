@@ -29,9 +29,15 @@ class InstantCard(Viewer):
         self._session = session
         self._run_id = ""
         self._facts = pmui.Typography("", variant="body1", margin=(4, 10), sizing_mode="stretch_width")
-        self._figure = Figure(session, height=420, waiting="The parity plot of the test structures appears here.")
+        self._figure = Figure(
+            session, height=420, waiting="The parity plot of the test structures appears here."
+        )
         self._drop = DropBox(
-            session, self._predict, label="Drop a CIF or POSCAR file for a first prediction", suffixes=STRUCTURE_FILES, many=True
+            session,
+            self._predict,
+            label="Drop a CIF or POSCAR file for a first prediction",
+            suffixes=STRUCTURE_FILES,
+            many=True,
         )
         self._run = RunPanel(session, on_finished=self._predicted, what="Prediction")
         self._answer = pn.Column(sizing_mode="stretch_width", margin=0)
@@ -51,7 +57,9 @@ class InstantCard(Viewer):
     def clear(self) -> None:
         """Show that there is nothing yet."""
         self._run_id = ""
-        self._facts.object = "After the weights, a Gaussian process on the composed module's features is fitted and tested."
+        self._facts.object = (
+            "After the weights, a Gaussian process on the composed module's features is fitted and tested."
+        )
         self._figure.clear()
         self._drop.visible = False
         self._answer.objects, self._next.objects = [], []
@@ -90,7 +98,9 @@ class InstantCard(Viewer):
         def make() -> RunSpec:
             from moma_app.work.predict import predict_spec
 
-            return predict_spec([file.path for file in files], run=run_id, labels=[file.name for file in files])
+            return predict_spec(
+                [file.path for file in files], run=run_id, labels=[file.name for file in files]
+            )
 
         self._answer.objects = []
         self._run.start(make)

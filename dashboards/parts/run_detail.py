@@ -63,7 +63,7 @@ class RunDetail(Viewer):
         self._again.on_click(session.guard(lambda _: self._repeat()))
         self._delete.on_click(session.guard(lambda _: self._ask_delete()))
         self._panel = RunPanel(session, on_events=self._take, link=False)
-        self._panel.param.watch(session.guard(lambda event: event.new and self.refresh()), "state")
+        self._panel.param.watch(session.guard(lambda event: self.refresh() if event.new else None), "state")
         self._curve = RunCurveFigure(session)
         self._metrics = Details(nothing="No number is known yet.")
         self._facts = Details()

@@ -36,10 +36,19 @@ class WhyCard(Viewer):
         self._stored: StoredNeighbours | None = None
         self._row: int | None = None
         self._module = pmui.Select(
-            label="Module", options={}, searchable=True, size="small", sizing_mode="stretch_width", margin=(6, 10)
+            label="Module",
+            options={},
+            searchable=True,
+            size="small",
+            sizing_mode="stretch_width",
+            margin=(6, 10),
         )
-        self._figure = Figure(session, height=440, waiting="After a composition, the estimates of each module are shown here.")
-        self._structures = StructureView(height=280, empty="Click a point to see the structure and its nearest neighbours.")
+        self._figure = Figure(
+            session, height=440, waiting="After a composition, the estimates of each module are shown here."
+        )
+        self._structures = StructureView(
+            height=280, empty="Click a point to see the structure and its nearest neighbours."
+        )
         self._table_place = pn.Column(sizing_mode="stretch_width", min_height=180, margin=0)
         self._view = columns(
             pn.Column(self._module, self._figure, sizing_mode="stretch_width", margin=0),
@@ -72,7 +81,9 @@ class WhyCard(Viewer):
         if module != next(iter(self._module.options.values()), None) or self._state.module:
             self._state.module = module
         result, task, split = self._result, self._result.task, self._result.split
-        self._session.background(lambda: formulas_of(task, split), lambda found: self._draw(result, module, found))
+        self._session.background(
+            lambda: formulas_of(task, split), lambda found: self._draw(result, module, found)
+        )
         if self._row is not None:
             self._explain(self._row)
 
@@ -128,7 +139,9 @@ class WhyCard(Viewer):
                     "cos": similarity,
                     "Share": weight,
                 }
-                for number, ((train_row, similarity, weight), crystal) in enumerate(zip(rows, crystals, strict=True))
+                for number, ((train_row, similarity, weight), crystal) in enumerate(
+                    zip(rows, crystals, strict=True)
+                )
             ]
         )
         score = next(score for score in result.modules if score.module == module)

@@ -35,7 +35,8 @@ def dashboard(
         str | None, typer.Option("--oauth-secret", envvar="MOMA_OAUTH_SECRET", help="The client's secret.")
     ] = None,
     oauth_redirect: Annotated[
-        str | None, typer.Option("--oauth-redirect", metavar="URL", help="Where the provider sends users back to.")
+        str | None,
+        typer.Option("--oauth-redirect", metavar="URL", help="Where the provider sends users back to."),
     ] = None,
     max_upload: Annotated[
         int, typer.Option("--max-upload", min=1, metavar="MB", help="The most that one upload may have.")

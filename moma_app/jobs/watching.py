@@ -13,6 +13,7 @@ from moma_app.progress import RunChanged
 
 if TYPE_CHECKING:
     from moma_app.jobs.jobs import Jobs
+    from moma_app.jobs.record import Record
 
 PAUSE = 0.05
 LOOK_EVERY = 1.0
@@ -56,7 +57,11 @@ def watch(jobs: Jobs, run_id: str, stop: Callable[[], bool] | None = None) -> It
             next_look = time.monotonic() + LOOK_EVERY
         if not ended:
             time.sleep(PAUSE)
-    record = jobs.store.get(run_id)
+    yield from _last_word(jobs.store.get(run_id), last)
+
+
+def _last_word(record: Record, last: Numbered | None) -> Iterator[Numbered]:
+    """Yield the run's last state if nobody has told it."""
     state = last.event.state if last is not None and isinstance(last.event, RunChanged) else None
     if state != record.state:
         number = 0 if last is None else last.number + 1

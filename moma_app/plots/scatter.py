@@ -95,7 +95,7 @@ def knn_scatter(
 
 
 def _value_axis(which: str, data: Parity) -> str:
-    return with_unit(f"{which} {shorten(data.quantity or "value", 26)}", data.unit)
+    return with_unit(f"{which} {shorten(data.quantity or 'value', 26)}", data.unit)
 
 
 def _square_scatter(data: Parity, names: Sequence[str], frame: _Frame) -> Any:

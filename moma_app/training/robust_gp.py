@@ -115,7 +115,8 @@ def distances(first: Floats, second: Floats) -> Floats:
     squares -= 2 * (first @ second.T)
     if first is second:
         np.fill_diagonal(squares, 0.0)
-    return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+    result: Floats = np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+    return result
 
 
 def matern(ratio: Floats) -> Floats:

@@ -40,7 +40,9 @@ class Tabs:
 
     def open(self, path: str, *, dark: bool = False, width: int = 1280, height: int = 900):
         """Open a page of the dashboard in a browser profile of its own."""
-        context = self._chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        context = self._chromium.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True
+        )
         self._contexts.append(context)
         if dark:
             context.add_cookies([{"name": "moma_theme", "value": "dark", "url": self.dashboard.url}])

@@ -39,7 +39,9 @@ def generate(folder: Path, size: int) -> Path:
         mae = 0.01 + (n * 37 % 101) / 100
         card = make_card(
             f"module_{n:03d}",
-            target=Target(task=("mp_kvrh", "mp_bandgap")[n % 2], property=("bulk modulus", "band gap")[n % 2], unit="eV"),
+            target=Target(
+                task=("mp_kvrh", "mp_bandgap")[n % 2], property=("bulk modulus", "band gap")[n % 2], unit="eV"
+            ),
             kind=("full", "full", "adapter")[n % 3],
             backbone=("chgnet", "cgcnn")[n % 5 == 0],
             data=Data(source="x", rows_train=100 + n, rows_val=1, rows_test=1, hash="0" * 64),
@@ -83,7 +85,9 @@ class TestAnyNumberOfModules:
             assert known == sorted(known)
             assert errors == known + [None] * (len(errors) - len(known))
         if order == "newest":
-            assert [e.card.created for e in ordered] == sorted((e.card.created for e in entries), reverse=True)
+            assert [e.card.created for e in ordered] == sorted(
+                (e.card.created for e in entries), reverse=True
+            )
 
     def test_a_change_of_a_card_is_seen(self, tmp_path):
         folder = generate(tmp_path, 3)
@@ -100,7 +104,9 @@ class TestAnyNumberOfModules:
 class TestSearch:
     def test_filters_join(self, hubs):
         entries = read_content(str(hubs[40])).entries
-        hits = found(entries, Search(text="BULK modulus", kind="adapter", backbone="chgnet", family="mechanical"))
+        hits = found(
+            entries, Search(text="BULK modulus", kind="adapter", backbone="chgnet", family="mechanical")
+        )
         assert hits
         for entry in hits:
             card = entry.card
@@ -162,7 +168,9 @@ class TestCards:
 
     def test_a_curve_with_what_cannot_be_drawn(self):
         errors = [math.nan, 0.0, 1.0]
-        curve = [EpochRecord(epoch=n, train_error=1, val_error=e, learning_rate=1) for n, e in enumerate(errors)]
+        curve = [
+            EpochRecord(epoch=n, train_error=1, val_error=e, learning_rate=1) for n, e in enumerate(errors)
+        ]
         entry = read_content("builtin").entries[0]
         card = entry.card.model_copy(update={"curve": tuple(curve), "hardware": None, "recipe": {}})
         changed = type(entry)(card, "other", builtin=False, own=True)
@@ -222,7 +230,9 @@ class TestComingAndGoing:
     def test_bad_files_get_a_sentence(self, tmp_path, suffix, content, error, words):
         (tmp_path / f"0{suffix}").write_bytes(content)
         with pytest.raises(error, match=words):
-            add_uploads(Hub(tmp_path / "hub"), [upload(tmp_path / f"0{suffix}", f"what{suffix}")], overwrite=False)
+            add_uploads(
+                Hub(tmp_path / "hub"), [upload(tmp_path / f"0{suffix}", f"what{suffix}")], overwrite=False
+            )
 
     def test_a_zip_file_cannot_write_elsewhere(self, tmp_path, files):
         buffer = io.BytesIO()
@@ -246,7 +256,9 @@ class TestComingAndGoing:
 
 
 def summary(run: str, task: str, split: int, weights: dict[str, float], **changes) -> Summary:
-    parts = tuple(Part(name, name, weight, 0.5 - weight / 10, 0.5, name * 8) for name, weight in weights.items())
+    parts = tuple(
+        Part(name, name, weight, 0.5 - weight / 10, 0.5, name * 8) for name, weight in weights.items()
+    )
     values = {
         "run": run, "task": task, "unit": "eV", "split": split, "shots": None, "k": 5, "temperature": 0.2, "kind": "full",
         "weighting": "amc", "backbone": "chgnet", "objective": 1.0, "parts": parts, "skipped": (), "files": {},

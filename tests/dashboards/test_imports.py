@@ -55,6 +55,8 @@ def test_no_page_computes(path):
 def test_only_the_command_knows_the_dashboard():
     root = Path(moma_app.__file__).parent
     users = {
-        str(path.relative_to(root)) for path in root.rglob("*.py") if "from dashboards" in path.read_text(encoding="utf-8")
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if "from dashboards" in path.read_text(encoding="utf-8")
     }
     assert users == {"cli/dashboard.py"}

@@ -20,7 +20,17 @@ def test_text_is_its_own_html(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["<img src=x onerror=alert(1)>", "mp_poisson_ratio", "*x*", "# x", "1. x", "[a](javascript:b)", "`x`", "- x", "a & b"],
+    [
+        "<img src=x onerror=alert(1)>",
+        "mp_poisson_ratio",
+        "*x*",
+        "# x",
+        "1. x",
+        "[a](javascript:b)",
+        "`x`",
+        "- x",
+        "a & b",
+    ],
 )
 def test_text_is_no_markdown(text):
     parser = Markdown._get_parser("markdown-it", ())

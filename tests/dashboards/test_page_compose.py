@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import expect
 from serving import SALT
 
+
 def compose(tab) -> str:
     """Press Compose and wait for the end; returns the run's id from the address."""
     tab.get_by_role("button", name="Compose").click()
@@ -35,7 +36,9 @@ def test_settings_change_the_weights_at_once_and_a_reload_keeps_them(tabs):
     temperature = tab.get_by_label("Temperature T")
     temperature.fill("1")
     temperature.press("Enter")
-    tab.get_by_text(re.compile(r"Weights for K = 5, T = 1 and 4 modules, from the stored embeddings in \d+ ms")).wait_for()
+    tab.get_by_text(
+        re.compile(r"Weights for K = 5, T = 1 and 4 modules, from the stored embeddings in \d+ ms")
+    ).wait_for()
     tab.get_by_role("row", name=re.compile("mp_bandgap")).get_by_role("checkbox").uncheck()
     tab.get_by_text(re.compile("T = 1 and 3 modules")).wait_for()
     assert f"run={run}" in tab.url

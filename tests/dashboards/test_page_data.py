@@ -56,7 +56,9 @@ def test_a_bad_row_is_told_with_its_line_and_a_bad_file_in_one_sentence(tabs):
     tab.get_by_text("nothing.csv").first.wait_for()
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd.cif", "a/b\\c.csv", "POSCAR", "x" * 300 + ".cif", "<b>.cif", "no suffix"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd.cif", "a/b\\c.csv", "POSCAR", "x" * 300 + ".cif", "<b>.cif", "no suffix"]
+)
 def test_names_of_files_are_never_paths(name):
     assert "/" not in safe_suffix(name)
     assert len(safe_suffix(name)) <= 20

@@ -20,13 +20,20 @@ expect.set_options(timeout=SLOW)
 def folder(tmp_path_factory):
     """A hub of 45 modules and a damaged one."""
     hub = tmp_path_factory.mktemp("hub")
-    curve = tuple(EpochRecord(epoch=n, train_error=1 / n, val_error=2 / n, learning_rate=1e-3) for n in range(1, 9))
+    curve = tuple(
+        EpochRecord(epoch=n, train_error=1 / n, val_error=2 / n, learning_rate=1e-3) for n in range(1, 9)
+    )
     for n in range(45):
         target = Target(task="mp_kvrh", property=("bulk modulus", "band gap <i>")[n % 2], unit="eV")
         metrics = Metrics(test_mae=1 / (n + 1), test_mad=1.0)
         state = small_state(n, ("full", "adapter")[n % 3 == 2])
         make_module(
-            f"m{n:02d}", state, kind=("full", "adapter")[n % 3 == 2], target=target, metrics=metrics, curve=curve
+            f"m{n:02d}",
+            state,
+            kind=("full", "adapter")[n % 3 == 2],
+            target=target,
+            metrics=metrics,
+            curve=curve,
         ).save(hub)
     (hub / "broken.json").write_text('{"name": "broken"}')
     return hub

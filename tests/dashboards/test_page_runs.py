@@ -56,7 +56,9 @@ def test_runs_of_other_programs_are_compared_opened_repeated_and_deleted(tabs, j
     expect(tab.get_by_text("composition.json")).to_be_visible()
     assert tab.url.endswith(f"&run={first[:8]}") or f"run={first[:8]}" in tab.url
     with tab.expect_download() as started:
-        row = tab.locator(".bk-panel-models-layout-Column, div").filter(has_text=re.compile("^Downloadcomposition.json"))
+        row = tab.locator(".bk-panel-models-layout-Column, div").filter(
+            has_text=re.compile("^Downloadcomposition.json")
+        )
         row.get_by_role("button", name="Download").last.click()
     composition = json.loads(started.value.path().read_text())
     assert composition["task"] == DEMO

@@ -111,7 +111,12 @@ class TestPages:
     def test_ten_thousand_runs(self, jobs):
         run = record_run(jobs, "fine-tune", unit="finetune", metrics={f"m{n}": 0.5 for n in range(10)})
         _copy(jobs.settings.home / "runs.db", run, 9_999)
-        for wanted in (Wanted(), Wanted(sheet=399), Wanted(name="tune"), Wanted(states=("finished",), unit="finetune")):
+        for wanted in (
+            Wanted(),
+            Wanted(sheet=399),
+            Wanted(name="tune"),
+            Wanted(states=("finished",), unit="finetune"),
+        ):
             run_pages.forget()
             started = time.perf_counter()
             page = look(wanted)
@@ -122,7 +127,9 @@ class TestPages:
 
 class TestWords:
     def test_a_metric_has_the_unit_of_its_task(self):
-        record = Record("a" * 32, "n", "finetune", "finished", task=DEMO, metrics={"test_mae": 0.2557, "objective": 1.0})
+        record = Record(
+            "a" * 32, "n", "finetune", "finished", task=DEMO, metrics={"test_mae": 0.2557, "objective": 1.0}
+        )
         assert run_words.metric_text(record) == "MAE 0.256 log10(GPa)"
         gone = Record("a" * 32, "n", "finetune", "finished", task="gone", metrics={"test_mae": 0.2557})
         assert run_words.metric_text(gone) == "MAE 0.256"
@@ -141,7 +148,12 @@ class TestWords:
     @pytest.mark.parametrize(
         ("uri", "place", "link", "command"),
         [
-            ("sqlite:////a b/runs.db", "sqlite:////a b/runs.db", "", "mlflow ui --backend-store-uri 'sqlite:////a b/runs.db'"),
+            (
+                "sqlite:////a b/runs.db",
+                "sqlite:////a b/runs.db",
+                "",
+                "mlflow ui --backend-store-uri 'sqlite:////a b/runs.db'",
+            ),
             ("https://me:secret@host:5000/x?token=secret", "https://host:5000/x", "https://host:5000/x", ""),
             ("postgresql://me:secret@host/db?password=secret", "postgresql://me:***@host/db", "", None),
         ],
@@ -173,9 +185,22 @@ class TestActions:
 
 class TestArtefacts:
     def test_what_a_run_is_for_comes_first(self):
-        names = ["events.jsonl", "other.txt", "predictor/a.json", "predictor/b.safetensors", "report.html", "spec.json"]
+        names = [
+            "events.jsonl",
+            "other.txt",
+            "predictor/a.json",
+            "predictor/b.safetensors",
+            "report.html",
+            "spec.json",
+        ]
         found = grouped(names)
-        assert [item.name for item in found] == ["predictor", "report.html", "events.jsonl", "spec.json", "other.txt"]
+        assert [item.name for item in found] == [
+            "predictor",
+            "report.html",
+            "events.jsonl",
+            "spec.json",
+            "other.txt",
+        ]
         assert found[0] == Artefact("predictor", 2)
         assert found[0].filename == "predictor.zip"
         assert found[0].meaning.endswith("2 files")
@@ -201,7 +226,9 @@ class TestArtefacts:
 
 class TestLog:
     def test_lines_are_readable(self):
-        line = json.dumps({"time": "2026-01-02T03:04:05.678+00:00", "level": "info", "message": "x", "traceback": "T"})
+        line = json.dumps(
+            {"time": "2026-01-02T03:04:05.678+00:00", "level": "info", "message": "x", "traceback": "T"}
+        )
         assert readable([line, "cut: {"]) == "2026-01-02 03:04:05  info     x\nT\ncut: {"
 
     def test_a_run_without_one_says_so(self, jobs):
@@ -219,7 +246,15 @@ class TestComparing:
         assert curve_of_result({"fit": fit(curve=None).to_dict()}, "a") is None
         assert curve_of_result({"metrics": {}}, "a") is None
         epochs = [
-            EpochEnded(epoch=n, epochs=9, train_error=1.0 / n, val_error=2.0 / n, learning_rate=0.1, seconds=1, structures_per_second=9)
+            EpochEnded(
+                epoch=n,
+                epochs=9,
+                train_error=1.0 / n,
+                val_error=2.0 / n,
+                learning_rate=0.1,
+                seconds=1,
+                structures_per_second=9,
+            )
             for n in (1, 2, 2, 3)
         ]
         curve = curve_of_events(epochs, DEMO, "b")
@@ -229,7 +264,10 @@ class TestComparing:
 
     def test_curves_of_one_unit_share_an_axis(self):
         pytest.importorskip("holoviews")
-        curves = [curve_of_result({"fit": fit(label, unit).to_dict()}, label) for label, unit in (("a", "eV"), ("b", "eV"), ("c", "GPa"))]
+        curves = [
+            curve_of_result({"fit": fit(label, unit).to_dict()}, label)
+            for label, unit in (("a", "eV"), ("b", "eV"), ("c", "GPa"))
+        ]
         groups = by_axis(curves)
         assert [[curve.series.label for curve in group] for group in groups] == [["a", "b"], ["c"]]
         drawn = drawing(groups[0])("dark")
