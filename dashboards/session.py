@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import panel as pn
 import param
+from panel.io.document import hold
 from panel.io.state import set_curdoc
 
 from dashboards.browser import COOKIE, Browser
@@ -106,7 +108,7 @@ class Session(param.Parameterized):
             return
 
         def act() -> None:
-            with set_curdoc(self._doc):
+            with self._one_message():
                 try:
                     action()
                 except Exception as exc:  # noqa: BLE001 - a page must tell what went wrong, not stand still
@@ -118,12 +120,23 @@ class Session(param.Parameterized):
         """Wrap a callback of a widget so that an error becomes a message on the page."""
 
         def guarded(*arguments: Any) -> None:
-            try:
-                action(*arguments)
-            except Exception as exc:  # noqa: BLE001 - as above
-                self.fail(self.sentence(exc))
+            with self._one_message():
+                try:
+                    action(*arguments)
+                except Exception as exc:  # noqa: BLE001 - as above
+                    self.fail(self.sentence(exc))
 
         return guarded
+
+    @contextmanager
+    def _one_message(self) -> Iterator[None]:
+        """Send all that is changed inside to the browser at once.
+
+        Otherwise a change of a new part may overtake the message that adds it, and the browser does not know
+        what it is about.
+        """
+        with set_curdoc(self._doc), hold(self._doc):
+            yield
 
     def every(self, milliseconds: int, action: Callable[[], None]) -> Callable[[], None]:
         """Repeat something in the page; returns what ends it."""

@@ -59,9 +59,22 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     )
     content = pn.Column(*page.build(session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
+    _deliver_from_now_on(pn.state.curdoc)
     pn.state.curdoc.title = f"{page.title} · MoMa"
     pn.state.curdoc.config.notify_connection_status = False  # the page tells it in its own words
     return frame
+
+
+def _deliver_from_now_on(document: Any) -> None:
+    """Have every change of a page reach the browser.
+
+    Panel (1.9) takes a page for unconnected until the browser has drawn all of it, and drops what changes in a
+    layout or by a click until then, although the browser has fetched the page's content long before: what came
+    in that second would never be shown.
+    """
+    connected = getattr(pn.state, "_connected", None)
+    if connected is not None:
+        connected[document] = True
 
 
 def _brand() -> pmui.Typography:

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
 from dashboards.components.layout import literal, row
+from dashboards.components.line import Line
 from dashboards.components.plan_cells import PlanCells
 from dashboards.plans import Look, begin, begins, halt, key_of, look_at
 from dashboards.session import Session
@@ -54,10 +55,8 @@ class PlanPanel(Viewer):
         self._ended: frozenset[str] | None = None
         self._looking = False
         self._ticks = 0
-        self._text = pmui.Typography("", variant="body2", margin=(4, 10), sx={"overflowWrap": "anywhere"})
-        self._now = pmui.Typography(
-            "", variant="caption", margin=(0, 10), sx={"color": "text.secondary", "overflowWrap": "anywhere"}
-        )
+        self._text = Line(sizing_mode=None)
+        self._now = Line(quiet=True, margin=(0, 10))
         self._bar = pmui.LinearProgress(
             value=0,
             max=100,
@@ -111,8 +110,8 @@ class PlanPanel(Viewer):
         """Show no plan; say why. Cells that run go on."""
         self._plan, self._look, self._ended = None, None, None
         self._looking = False
-        self._text.object = literal(text)
-        self._now.object = ""
+        self._text.say(text)
+        self._now.say("")
         self._bar.visible = self._start.visible = self._stop.visible = False
         self._problem.objects = []
         self._cells.show(())
@@ -124,7 +123,7 @@ class PlanPanel(Viewer):
             return
         self._start.disabled = True
         self._stop.visible = True
-        self._text.object = literal(f"The {self._noun}s are being started")
+        self._text.say(f"The {self._noun}s are being started")
         self._session.background(lambda: begin(plan), lambda _: self._refresh(), failed=self._not_started)
 
     def stop(self) -> None:
@@ -133,7 +132,7 @@ class PlanPanel(Viewer):
         if plan is None:
             return
         self._stop.disabled = True
-        self._text.object = literal(f"The {self._noun}s are being stopped")
+        self._text.say(f"The {self._noun}s are being stopped")
         self._session.background(lambda: halt(plan), lambda _: self._refresh(), failed=self._not_stopped)
 
     # -- looking ---------------------------------------------------------------------------------
@@ -166,8 +165,8 @@ class PlanPanel(Viewer):
         self._look = look
         status, starting = look.status, begins(plan)
         open_cells = status.missing + status.failed
-        self._text.object = literal(sentence(look, self._noun))
-        self._now.object = literal(at_work(status))
+        self._text.say(sentence(look, self._noun))
+        self._now.say(at_work(status))
         self._bar.param.update(
             visible=True, variant="determinate", value=int(100 * status.done / max(status.total, 1))
         )

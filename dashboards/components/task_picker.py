@@ -61,13 +61,18 @@ class TaskPicker(Viewer):
     def _offer(self, found: tuple[dict[str, str], list[str]]) -> None:
         labels, absent = found
         chosen = self.value if self.value in labels.values() else next(iter(labels.values()), "")
-        self._select.param.update(options=labels, disabled_options=absent, value=chosen or None)
+        disabled = [name for name in absent if name != chosen]  # a disabled one cannot be shown as chosen
+        self._select.param.update(options=labels, disabled_options=disabled, value=chosen or None)
         self.value = chosen
 
     def _follow(self, name: str) -> None:
         """Show a task that a page has chosen."""
         if name and name not in self._select.values:
             self._select.options = {**self._select.options, name: name}
+        if name in self._select.disabled_options:
+            self._select.disabled_options = [
+                other for other in self._select.disabled_options if other != name
+            ]
         self._select.value = name or None
 
     def __panel__(self) -> Viewable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -18,10 +18,13 @@ from dashboards.parts.compose_state import ComposeForm, ComposeState
 from dashboards.parts.dataset_card import DatasetCard
 from dashboards.parts.instant_card import InstantCard
 from dashboards.parts.why_card import WhyCard
-from dashboards.services import get_jobs
+from dashboards.services import artefact, get_jobs
 from dashboards.session import Session
 from moma_app.errors import InputError
 from moma_app.progress import Event
+
+if TYPE_CHECKING:
+    from moma_app.amc.result import AMCResult
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,22 @@ def asked_of(run_id: str) -> Asked:
     from moma_app.tasks import get_task
 
     spec = get_jobs().store.spec(get_jobs().store.find(run_id).id)
-    if "amc" not in spec.arguments:
+    asked = spec.arguments.get("of", spec.arguments)  # a cell of an experiment does another unit's work
+    if "amc" not in asked:
         raise InputError(f"Run {run_id[:8]} is no composition: open it on the Runs page.")
-    task = spec.arguments["task"]
-    return Asked(task, get_task(task).spec.unit, list(spec.arguments["amc"]["modules"] or []))
+    task = asked["task"]
+    return Asked(task, get_task(task).spec.unit, list(asked["amc"]["modules"] or []))
+
+
+def composition_of(run_id: str) -> AMCResult:
+    """Read the composition that a finished cell of an experiment has kept.
+
+    Raises:
+        DataNotFoundError: it has none: it began with the bare backbone.
+    """
+    from moma_app.amc.result import AMCResult
+
+    return AMCResult.from_json(artefact(run_id, "composition.json").read_text(encoding="utf-8"))
 
 
 def build(session: Session) -> Sequence[Viewable]:
@@ -119,8 +134,13 @@ class ComposePage:
         from moma_app.amc.result import AMCResult
         from moma_app.training.outcome import FitReport
 
+        run_id = self._run.run_id
         if result.get("composition"):
-            self._modules.show(self._run.run_id, AMCResult.from_dict(result["composition"]))
+            self._modules.show(run_id, AMCResult.from_dict(result["composition"]))
+        elif "row" in result:  # of a cell
+            self._session.background(
+                lambda: composition_of(run_id), lambda found: self._modules.show(run_id, found)
+            )
         if result.get("fit"):
             self._instant.show(self._run.run_id, FitReport.from_dict(result["fit"]))
 

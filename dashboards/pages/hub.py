@@ -35,7 +35,7 @@ def build(session: Session) -> Sequence[Viewable]:
             overview.extend(_overview(session, state, grid[0]))
         place.objects = overview
 
-    state.param.watch(session.guard(lambda _: show()), list(STEPS))
+    state.param.watch(session.guard(lambda *_: show()), list(STEPS))
     show()
     return [place]
 

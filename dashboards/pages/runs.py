@@ -37,7 +37,7 @@ def build(session: Session) -> Sequence[Viewable]:
                 overview.extend(_overview(session, state))
             place.objects = overview
 
-    state.param.watch(session.guard(lambda _: show()), list(STEPS))
+    state.param.watch(session.guard(lambda *_: show()), list(STEPS))
     show()
     return [place]
 

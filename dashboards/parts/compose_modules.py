@@ -196,32 +196,35 @@ class ModulesPart(Viewer):
     def _fill(self, rows: list[tuple[str, float | None, float | None]]) -> None:
         unit = f" ({self._unit})" if self._unit else ""
         error = f"Proxy MAE{unit}"
-        if self._table is None:
-            self._table = Table(
+        predicts = predicted_properties(self._state.hub)
+        self._names = [name for name, _, _ in rows]
+        ticked = [number for number, name in enumerate(self._names) if name not in self._state.off]
+        table = self._table
+        if table is None:
+            table = Table(
                 self._session,
                 ["Module", "Predicts", error, "Weight"],
                 digits={error: 4, "Weight": 3},
                 selectable=True,
                 page_size=10,
             )
-            self._table.widget.param.watch(self._session.guard(lambda _: self._ticked()), "selection")
-            self._table_place.objects = [
-                muted("Untick a module to leave it out; the weights follow at once."),
-                self._table,
-            ]
-        predicts = predicted_properties(self._state.hub)
         self._quiet = True
-        self._table.show(
+        table.show(
             [
                 {"Module": name, "Predicts": predicts.get(name, ""), error: mae, "Weight": weight}
                 for name, mae, weight in rows
             ]
         )
-        self._names = [name for name, _, _ in rows]
-        self._table.widget.selection = [
-            number for number, name in enumerate(self._names) if name not in self._state.off
-        ]
+        if table.selected != ticked:
+            table.widget.selection = ticked
         self._quiet = False
+        if self._table is None:  # shown when it is filled: a table that is just being built takes no ticks
+            self._table = table
+            table.widget.param.watch(self._session.guard(lambda _: self._ticked()), "selection")
+            self._table_place.objects = [
+                muted("Untick a module to leave it out; the weights follow at once."),
+                table,
+            ]
 
     def _ticked(self) -> None:
         if self._quiet or self._table is None or self._run is None:

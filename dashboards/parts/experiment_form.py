@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -12,23 +12,19 @@ from panel.viewable import Viewable, Viewer
 
 from dashboards.components.layout import fold, literal, row
 from dashboards.components.multi_picker import MultiPicker
-from dashboards.components.task_picker import composable, describe
+from dashboards.components.task_picker import composable, offers
 from dashboards.parts.experiment_state import ExperimentState
 from dashboards.parts.hub_offers import HubOffers, hub_offers
 from dashboards.parts.learner_form import LearnerForm
-from dashboards.services import all_tasks, hub_choices
+from dashboards.services import hub_choices
 from dashboards.session import Session
 from moma_app.plots.text import count
-
-if TYPE_CHECKING:
-    from moma_app.tasks.task import Task
 
 PUBLISHED = 5
 """Splits that are offered: those of the papers."""
 KINDS = {"Full (all weights)": "full", "Adapter": "adapter"}
-SMALL = ("user", "downstream")
-"""Roles of the small tasks that modules are to help."""
-_ORDER = {"user": 0, "downstream": 1, "demo": 2}
+HELPED = ("user", "downstream")
+"""Roles of the tasks that modules are to help."""
 
 
 class ExperimentForm(Viewer):
@@ -46,8 +42,8 @@ class ExperimentForm(Viewer):
         super().__init__()
         self._session, self._state = session, state
         self._tasks = MultiPicker("Datasets", "datasets", state.tasks, nothing="Choose datasets")
-        self._small: list[str] = []
-        self._all_small = _text_button("All small datasets", session, self._take_small)
+        self._helped: list[str] = []
+        self._all = _text_button("All downstream datasets", session, self._take_all)
         self._no_task = _text_button("None", session, lambda: self._tasks.param.update(value=[]))
         self._absent = _note()
         self._modules = MultiPicker(
@@ -67,7 +63,7 @@ class ExperimentForm(Viewer):
         state.param.watch(session.guard(lambda *_: self._look_into_hub()), ["hub", "kind", "backbone"])
         self._view = pn.Column(
             self._tasks,
-            row(self._all_small, self._no_task),
+            row(self._all, self._no_task),
             self._absent,
             self._seeds("Splits", "splits", "Which rows are for training, validation and test (70:15:15)."),
             *own,
@@ -97,10 +93,10 @@ class ExperimentForm(Viewer):
     # -- datasets --------------------------------------------------------------------------------
 
     def _offer_tasks(self, found: tuple[dict[str, str], list[str], int]) -> None:
-        offered, self._small, absent = found
+        offered, self._helped, absent = found
         self._tasks.offer(offered)
-        self._all_small.label = f"All small datasets ({len(self._small)})"
-        self._all_small.visible = bool(self._small)
+        self._all.label = f"All downstream datasets ({len(self._helped)})"
+        self._all.visible = bool(self._helped)
         self._absent.object = (
             f"{count(absent, 'more dataset')} of the catalogue {'is' if absent == 1 else 'are'} not on this machine: "
             "<code>moma tasks fetch NAME</code> gets one."
@@ -109,8 +105,8 @@ class ExperimentForm(Viewer):
         )
         self._absent.visible = bool(absent)
 
-    def _take_small(self) -> None:
-        self._tasks.value = list(self._small)
+    def _take_all(self) -> None:
+        self._tasks.value = list(self._helped)
 
     # -- hub -------------------------------------------------------------------------------------
 
@@ -202,17 +198,13 @@ class ExperimentForm(Viewer):
 
 
 def read_tasks() -> tuple[dict[str, str], list[str], int]:
-    """Return the tasks that are here by what a list shows, the small ones among them, and how many are not here."""
-    tasks = [task for task in all_tasks() if composable(task)]
-    present = sorted(
-        (task for task in tasks if task.available), key=lambda task: _ORDER.get(task.spec.role, len(_ORDER))
-    )
-    return {describe(task): task.name for task in present}, small_tasks(present), len(tasks) - len(present)
+    """Return the tasks that are here by what a list shows, those that modules are to help, and how many are not here."""
+    from moma_app.tasks import get_task
 
-
-def small_tasks(tasks: Sequence[Task]) -> list[str]:
-    """Return the names of the tasks that modules are to help: the user's own and the catalogue's small ones."""
-    return [task.name for task in tasks if task.spec.role in SMALL]
+    offered, absent = offers(composable)
+    present = {label: name for label, name in offered.items() if name not in absent}
+    helped = [name for name in present.values() if get_task(name).spec.role in HELPED]
+    return present, helped, len(absent)
 
 
 def _text_button(label: str, session: Session, action: Any) -> pmui.Button:

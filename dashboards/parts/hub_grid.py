@@ -87,7 +87,7 @@ class HubGrid(Viewer):
             self._place,
         )
         state.param.watch(session.guard(lambda _: self.refresh()), "hub")
-        state.param.watch(session.guard(lambda _: self._draw()), [*_FILTERS, "sheet"])
+        state.param.watch(session.guard(lambda *_: self._draw()), [*_FILTERS, "sheet"])
         self.refresh()
 
     def refresh(self) -> None:
@@ -143,7 +143,8 @@ class HubGrid(Viewer):
         self._count.object = (
             f"{first:,}–{first + len(shown) - 1:,} of {count(len(wanted), 'module')}" if shown else ""
         )
-        self._pages.param.update(count=sheets, value=min(state.sheet, sheets) - 1, visible=sheets > 1)
+        self._pages.count = sheets  # bounds the value
+        self._pages.param.update(value=min(state.sheet, sheets) - 1, visible=sheets > 1)
         self._cards.show([card_item(entry, self._address(entry.card.name)) for entry in shown])
         self._damaged.show([damage_item(damage) for damage in content.damaged])
         parts: list[Viewable] = [self._cards] if shown else [self._nothing(content)]

@@ -10,7 +10,8 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
 from dashboards.components.facts import Facts
-from dashboards.components.layout import empty, literal, muted
+from dashboards.components.layout import empty, muted
+from dashboards.components.line import Line
 from dashboards.components.table import Table
 from dashboards.session import Session
 from moma_app.plots.text import number
@@ -54,13 +55,13 @@ class FetchPublished(Viewer):
             size="small",
             align="center",
         )
-        self._text = pmui.Typography("", variant="caption", align="center", margin=(4, 10), min_height=20)
+        self._text = Line(quiet=True, min_height=20, styles={"text-align": "center"})
         self._button.on_click(session.guard(lambda _: self._fetch()))
-        self._view = empty(ABSENT, "download", self._button, self._text)
+        self._view = empty(ABSENT, self._button, self._text)
 
     def _fetch(self) -> None:
         self._button.disabled = True
-        self._tell("Asking the authors' repository")
+        self._text.say("Asking the authors' repository")
 
         def fetch() -> None:
             from moma_app.experiments.fetch_published import fetch_published
@@ -71,7 +72,7 @@ class FetchPublished(Viewer):
 
     def _step(self, event: Event) -> None:
         text = event.describe()
-        self._session.later(lambda: self._tell(text))
+        self._session.later(lambda: self._text.say(text))
 
     def _over(self) -> None:
         self._failed("")
@@ -79,10 +80,7 @@ class FetchPublished(Viewer):
 
     def _failed(self, text: str) -> None:
         self._button.disabled = False
-        self._tell(text)
-
-    def _tell(self, text: str) -> None:
-        self._text.object = literal(text)
+        self._text.say(text)
 
     def __panel__(self) -> Viewable:
         return self._view
@@ -100,9 +98,7 @@ class AgreementPart(Viewer):
         super().__init__()
         self._facts = Facts(NAMES)
         self._table = Table(session, COLUMNS, digits=dict.fromkeys(COLUMNS[2:], 3), page_size=20)
-        self._note = pmui.Typography(
-            "", variant="body2", margin=(2, 10), sx={"color": "text.secondary", "overflowWrap": "anywhere"}
-        )
+        self._note = Line(quiet=True)
         self._absent = FetchPublished(session, on_fetched)
         self._place = pn.Column(sizing_mode="stretch_width", min_height=120, margin=0)
 
@@ -124,7 +120,7 @@ class AgreementPart(Viewer):
             return
         self._facts.show(overall(found))
         self._table.show([_line(each.task, each.ranks, len(found.modules)) for each in found.tasks])
-        self._note.object = literal(
+        self._note.say(
             "Each side's mean weights over the splits that both have, as shares of the modules that both have: "
             f"{', '.join(found.modules)}."
         )

@@ -13,9 +13,9 @@ from panel.viewable import Viewable, Viewer
 from dashboards.address import query_of
 from dashboards.components.details import Details
 from dashboards.components.layout import empty, literal, muted, row
-from dashboards.components.table import Table
+from dashboards.components.small_table import Link, SmallTable, Value
 from dashboards.parts.insights_state import InsightsState
-from dashboards.parts.insights_story import Story, tell, tell_published
+from dashboards.parts.insights_story import SplitLine, Story, tell, tell_published
 from dashboards.session import Session
 from moma_app.plots.text import number, weight_text, with_unit, with_unit_after
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from moma_app.hub.card import Card
 
 SHORT = 8
+"""Digits of a run's id that people see."""
 WAITING = (
     "Click a cell of the map, or choose a task and a module here, to see what the module is to the task."
 )
@@ -116,36 +117,32 @@ class InsightsCell(Viewer):
             options = sorted({*names, *([chosen] if chosen else [])})
             widget.param.update(options={"–": "", **{name: name for name in options}}, value=chosen)
 
-    def _table(self, story: Story | None, published: Mapping[int, float]) -> list[Viewable | Viewer]:
+    def _table(self, story: Story | None, published: Mapping[int, float]) -> list[Viewable]:
         """Return the cell split by split: ours, and what was published."""
         lines = {} if story is None else {line.split: line for line in story.lines}
         if not lines and not published:
             return []
         error = with_unit("Proxy MAE", "" if story is None else story.unit)
-        rows: list[dict[str, Any]] = []
-        for split in sorted({*lines, *published}):
-            shown: dict[str, Any] = {"Split": split}
-            if split in published:
-                shown["Published"] = weight_text(published[split])
-            if (line := lines.get(split)) is not None:
-                shown |= {
-                    "Weight": weight_text(line.weight),
-                    "Rank": line.rank,
-                    error: number(line.proxy),
-                    "Best module": f"{line.best} ({number(line.best_proxy)})",
-                    "Composition": line.run[:SHORT],
-                }
-            rows.append(shown)
-        ours = ["Weight", "Rank", error, "Best module", "Composition"] if lines else []
-        table = Table(
-            self._session,
-            ["Split", *ours, *(["Published"] if published else [])],
-            page_size=None,
-            sortable=False,
-            links={"Composition": self._session.link("compose", "?run=")},
-        )
-        table.show(rows)
-        return [table]
+        ours = ["Weight", "Rank", error, "Times the lowest", "Composition"] if lines else []
+        rows = [
+            [
+                f"{split}",
+                *([""] * len(ours) if split not in lines else self._values(lines[split])),
+                *([weight_text(published[split]) if split in published else ""] if published else []),
+            ]
+            for split in sorted({*lines, *published})
+        ]
+        return [SmallTable(["Split", *ours, *(["Published weight"] if published else [])], rows)]
+
+    def _values(self, line: SplitLine) -> list[Value]:
+        link = self._session.link("compose", query_of({"run": line.run}))
+        return [
+            weight_text(line.weight),
+            f"{line.rank}",
+            number(line.proxy),
+            f"{line.ratio:.2f}",
+            Link(line.run[:SHORT], link),
+        ]
 
     def __panel__(self) -> Viewable:
         return self._view

@@ -11,7 +11,7 @@ from panel.viewable import Viewable, Viewer
 
 from dashboards.components.download import download
 from dashboards.components.figure import Figure
-from dashboards.components.layout import row
+from dashboards.components.layout import muted, row
 from dashboards.parts.insights_state import InsightsState
 from dashboards.session import Mode, Session
 from moma_app.errors import InputError
@@ -43,14 +43,14 @@ class InsightsMap(Viewer):
         self._frame = pn.Column(
             self._figure, sizing_mode="stretch_width", styles={"overflow-x": "auto"}, margin=0
         )
-        self._hint = pmui.Typography(
-            "Point at a cell for its value, rank and spread; click it for its story.",
-            variant="caption",
-            margin=(6, 10),
-            sx={"color": "text.secondary"},
-        )
         self._files = {kind: self._file(kind) for kind in ("PNG", "SVG", "CSV")}
-        self._tools = row(self._hint, *self._files.values(), visible=False)
+        self._tools = pn.Column(
+            muted("Point at a cell for its value, rank and spread; click it for its story."),
+            row(*self._files.values()),
+            sizing_mode="stretch_width",
+            margin=0,
+            visible=False,
+        )
         self._instead = pn.Column(sizing_mode="stretch_width", margin=0)
         self._view = pn.Column(
             self._frame,

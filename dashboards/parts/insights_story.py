@@ -38,6 +38,11 @@ class SplitLine:
     best_proxy: float
     run: str
 
+    @property
+    def ratio(self) -> float:
+        """The proxy error divided by that of the best module: 1 is the best."""
+        return self.proxy / self.best_proxy if self.best_proxy else 1.0
+
 
 @dataclass(frozen=True)
 class Story:
@@ -68,7 +73,7 @@ class Story:
 
     @property
     def ratio(self) -> float:
-        """Mean over the splits of the proxy error divided by that of the best module: 1 is the best."""
+        """Mean over the splits of the ratio to the best module's proxy error."""
         return float(
             np.mean([line.proxy / line.best_proxy if line.best_proxy else 1.0 for line in self.lines])
         )

@@ -75,7 +75,9 @@ class RunList(Viewer):
             row(self._compare, self._cancel, self._delete, self._none),
             self._confirm,
         )
-        state.param.watch(session.guard(lambda _: self.refresh()), ["state", "unit", "task", "text", "sheet"])
+        state.param.watch(
+            session.guard(lambda *_: self.refresh()), ["state", "unit", "task", "text", "sheet"]
+        )
         session.every(EVERY, self._look_again)
         self._label()
         self.refresh()
@@ -138,8 +140,8 @@ class RunList(Viewer):
         total = "" if page.total is None else f" of {page.total:,}"
         self._count.object = f"{first:,}–{last:,}{total}" if page.records else ""
         sheets = self._state.sheet + page.more if page.total is None else -(-page.total // ROWS)
-        self._pages.param.update(count=max(1, sheets), value=self._state.sheet - 1)
-        self._pages.visible = sheets > 1
+        self._pages.count = max(1, sheets, self._state.sheet)  # bounds the value
+        self._pages.param.update(value=self._state.sheet - 1, visible=sheets > 1)
 
     # -- what is ticked --------------------------------------------------------------------------
 

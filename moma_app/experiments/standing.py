@@ -33,7 +33,7 @@ _STANDING: dict[str, Standing] = {
     "queued": "queued",
     "failed": "failed",
 }
-PAUSE = 0.5
+PAUSE = 1.0
 """Seconds between two looks at a plan that somebody waits for."""
 
 

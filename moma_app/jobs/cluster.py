@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +113,17 @@ class Cluster:
         self._futures.pop(key, None)
         Future(key, self.client).cancel(force=True)
 
-    def state(self, key: str) -> str | None:
-        """Return Dask's state of an order: ``no-worker``, ``queued``, ``processing``, …; ``None`` if unknown."""
-        state: str | None = self.client.run_on_scheduler(_state_of, key=key)
-        return state
+    def states(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return Dask's states of orders by key: ``no-worker``, ``queued``, ``processing``, …; known ones only."""
+
+        def look(dask_scheduler: Any) -> dict[str, str]:  # sent whole: the scheduler may run older code
+            return {
+                key: str(dask_scheduler.tasks[key].state) for key in wanted if key in dask_scheduler.tasks
+            }
+
+        wanted = list(keys)
+        found: dict[str, str] = self.client.run_on_scheduler(look)
+        return found
 
     def restart_worker(self, address: str) -> None:
         """Kill a worker's process; its nanny starts another one.
@@ -295,11 +302,6 @@ def keys_beside(named: str) -> Security | None:
 
 def _sees_all(files: list[tuple[str, int]]) -> bool:
     return all(Path(path).is_file() and Path(path).stat().st_size == size for path, size in files)
-
-
-def _state_of(key: str, dask_scheduler: Any) -> str | None:
-    task = dask_scheduler.tasks.get(key)
-    return None if task is None else str(task.state)
 
 
 def _is_idle(service: Service) -> bool:

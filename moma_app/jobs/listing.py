@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moma_app.jobs.liveness import settle
+from moma_app.jobs.liveness import settle_all
 from moma_app.jobs.record import Record
 from moma_app.jobs.states import OPEN, STATES, State
 
@@ -34,8 +34,7 @@ def list_runs(
     Only runs that are recorded as queued or running are looked at closer.
     """
     wanted = set(states)
-    for record in jobs.store.runs(states=sorted(OPEN), unit=unit, task=task, digest=digest, name=name):
-        settle(jobs, record)
+    settle_all(jobs, jobs.store.runs(states=sorted(OPEN), unit=unit, task=task, digest=digest, name=name))
     return jobs.store.runs(
         states=sorted(wanted), unit=unit, task=task, digest=digest, name=name, offset=offset, limit=limit
     )
@@ -102,7 +101,8 @@ def by_digest(jobs: Jobs, digests: Collection[str], *, unit: str | None = None) 
         earlier = found.setdefault(record.digest, record)
         if record.state == "finished" and earlier.state != "finished":
             found[record.digest] = record
-    return {digest: settle(jobs, record) if record.open else record for digest, record in found.items()}
+    open_runs = settle_all(jobs, [record for record in found.values() if record.open])
+    return found | {record.digest: record for record in open_runs}
 
 
 def resumable(jobs: Jobs, digest: str) -> Record | None:

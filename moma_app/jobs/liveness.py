@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from moma_app.errors import MomaError
@@ -26,16 +27,50 @@ def settle(jobs: Jobs, record: Record) -> Record:
     A running run whose process is gone is queued again if its scheduler is about to give it to
     another worker, and interrupted otherwise. A queued run that nobody will begin is interrupted.
     """
+    return settle_all(jobs, [record])[0]
+
+
+def settle_all(jobs: Jobs, records: Sequence[Record]) -> list[Record]:
+    """Do what :func:`settle` does for many runs; each scheduler is asked once, about all of its runs."""
+    orders = _Orders(jobs, records)
+    return [_settled(jobs, record, orders) for record in records]
+
+
+class _Orders:
+    """Which runs their schedulers still have; asked when the first run needs to know."""
+
+    def __init__(self, jobs: Jobs, records: Sequence[Record]) -> None:
+        self._jobs = jobs
+        self._records = records
+        self._held: dict[str, set[str]] = {}
+
+    def held(self, record: Record) -> bool:
+        """Return whether the run's scheduler lives and still has the run."""
+        if record.scheduler not in self._held:
+            self._held[record.scheduler] = self._ask(record)
+        return record.key in self._held[record.scheduler]
+
+    def _ask(self, record: Record) -> set[str]:
+        keys = [other.key for other in self._records if other.scheduler == record.scheduler]
+        try:
+            cluster = self._jobs.cluster_of(record)
+            states = {} if cluster is None else cluster.states(keys)
+        except (MomaError, OSError):  # it ended while it was asked
+            return set()
+        return {key for key, state in states.items() if state in HELD}
+
+
+def _settled(jobs: Jobs, record: Record, orders: _Orders) -> Record:
     now = time.time()
     if record.state == "running" and record.silent_for(now):
-        return _without_process(jobs, record)
+        return _without_process(jobs, record, orders)
     if record.state == "queued":
-        return _without_scheduler(jobs, record, now)
+        return _without_scheduler(jobs, record, now, orders)
     return record
 
 
-def _without_process(jobs: Jobs, record: Record) -> Record:
-    if _held(jobs, record):
+def _without_process(jobs: Jobs, record: Record, orders: _Orders) -> Record:
+    if orders.held(record):
         return _change(jobs, record, "queued", "Its worker is gone; it waits for another one.")
     if record.cancelling is not None:
         return _change(jobs, record, "cancelled", "It was stopped by force; `moma runs resume` goes on.")
@@ -43,13 +78,13 @@ def _without_process(jobs: Jobs, record: Record) -> Record:
     return _interrupt(jobs, record, f"{where} is gone", "goes on")
 
 
-def _without_scheduler(jobs: Jobs, record: Record, now: float) -> Record:
+def _without_scheduler(jobs: Jobs, record: Record, now: float, orders: _Orders) -> Record:
     if not record.scheduler:
         if not _asker_gone(record, now):
             return record
         return _interrupt(jobs, record, "Who asked for it ended before it was handed over", "does so")
     waiting_since = max(record.handed_over or now, record.heartbeat or 0)
-    if now - waiting_since < HANDED_OVER or _held(jobs, record):
+    if now - waiting_since < HANDED_OVER or orders.held(record):
         return record
     # The worker may have begun, or even ended, since the record was read.
     if (present := jobs.store.get(record.id)).state != "queued":
@@ -66,15 +101,6 @@ def _asker_gone(record: Record, now: float) -> bool:
     if record.process is not None and record.process.here:
         return not record.process.lives()
     return record.queued is not None and now - record.queued > HANDING_OVER
-
-
-def _held(jobs: Jobs, record: Record) -> bool:
-    """Return whether the run's scheduler lives and still has the run."""
-    try:
-        cluster = jobs.cluster_of(record)
-        return cluster is not None and cluster.state(record.key) in HELD
-    except MomaError:
-        return False
 
 
 def _change(jobs: Jobs, record: Record, state: State, message: str) -> Record:

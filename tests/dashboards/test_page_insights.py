@@ -68,8 +68,8 @@ def test_from_missing_combinations_to_the_story_of_a_cell(tabs):
     assert re.search(
         "hub=builtin&module=mp_gvrh$", tab.get_by_role("link", name="Module in the hub").get_attribute("href")
     )
-    link = tab.get_by_role("gridcell").get_by_role("link").first
-    assert re.fullmatch(r"/compose\?run=[0-9a-f]{8}", link.get_attribute("href"))
+    link = tab.get_by_role("cell").get_by_role("link").first.get_attribute("href")
+    assert re.fullmatch(r"/compose\?run=[0-9a-f]{32}", link)
 
     tab.get_by_role("button", name="Proxy errors").click()
     tab.wait_for_url(re.compile("view=proxy"))
@@ -77,6 +77,7 @@ def test_from_missing_combinations_to_the_story_of_a_cell(tabs):
     again.get_by_text(f"mp_gvrh for {TASK}").wait_for()
     again.get_by_text("All 2 compositions done.").wait_for()
     assert {(row["kind"], row["unit"]) for row in saved(again)} == {("proxy error", "log10(GPa)")}
+    tabs.open(link).get_by_role("gridcell", name="mp_gvrh").wait_for()
 
 
 def test_published_weights_are_read_from_a_data_folder(tabs):

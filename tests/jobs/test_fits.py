@@ -48,6 +48,8 @@ class StopAfter:
 def test_a_resumed_and_a_repeated_fit_give_the_numbers_of_an_undisturbed_one(inline, recipe):
     spec = finetune_spec(get_task(TASK), recipe, amc=AMC("builtin"), device="cpu")
     undisturbed = inline.run(spec)
+    told = [row["id"] for row in undisturbed.result["analysis"]["rows"]]
+    assert told == undisturbed.result["fit"]["ids"], "where the errors are is told with the fit"
     with pytest.raises(KeyboardInterrupt):
         inline.run(spec, StopAfter(2))
     stopped = inline.store.runs(limit=1)[0]
