@@ -8,7 +8,7 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-from panel.viewable import Viewable
+from panel.viewable import Viewable, Viewer
 
 GAP = 10
 """Pixels between parts."""
@@ -85,6 +85,11 @@ def columns(*parts: Viewable, widths: Sequence[int] | None = None) -> Viewable:
         for part, share in zip(parts, shares, strict=True)
     ]
     return pmui.Grid(*cells, container=True, spacing=0, sizing_mode="stretch_width", margin=0)
+
+
+def below(*parts: Viewable | Viewer) -> Viewable:
+    """Return parts below each other, such as those of one column."""
+    return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
 
 
 def row(*parts: Any, **options: Any) -> Viewable:

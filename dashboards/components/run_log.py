@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import panel as pn
-from panel.viewable import Viewable
+from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal
+from dashboards.components.layout import fold, literal
 from dashboards.services import get_jobs
+from dashboards.session import Session
 from moma_app.errors import DataNotFoundError
 
 LINES = 200
@@ -19,6 +20,32 @@ _STYLE = """
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 12px/1.45 ui-monospace, monospace; }
 :host { max-height: 420px; overflow-y: auto; color: inherit; }
 """
+
+
+class LogFold(Viewer):
+    """A run's log behind a fold; it is read when the fold is opened."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.run_id = ""
+        self._session = session
+        self._place = pn.Column(sizing_mode="stretch_width", margin=0, min_height=60)
+        self._fold = fold("Log", self._place)
+        self._fold.param.watch(session.guard(lambda _: self.refresh()), "collapsed")
+
+    def refresh(self) -> None:
+        """Read the log again, if the fold is open."""
+        if self._fold.collapsed or not self.run_id:
+            return
+        run_id = self.run_id
+
+        def show(text: str) -> None:
+            self._place.objects = [log_pane(text)]
+
+        self._session.background(lambda: log_text(run_id), show)
+
+    def __panel__(self) -> Viewable:
+        return self._fold
 
 
 def log_pane(text: str) -> Viewable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import panel_material_ui as pmui
@@ -13,52 +12,19 @@ from dashboards.components.layout import literal, section
 from dashboards.components.plan_panel import PlanPanel
 from dashboards.parts.insights_agreement import AgreementPart, FetchPublished
 from dashboards.parts.insights_cell import InsightsCell
-from dashboards.parts.insights_data import (
-    Words,
-    cards_of,
-    our_proxy_errors,
-    our_weights,
-    published_map,
-    published_or_none,
-    words_of,
-)
+from dashboards.parts.insights_data import Ours, published_map, published_or_none, read_ours
 from dashboards.parts.insights_form import InsightsForm
 from dashboards.parts.insights_map import InsightsMap
 from dashboards.parts.insights_state import SELECTION, Choices, InsightsState, plan_of
-from dashboards.services import get_jobs
 from dashboards.session import Session
 from moma_app.errors import MomaError
 
 if TYPE_CHECKING:
     from moma_app.experiments.insights import Insights
-    from moma_app.experiments.matrix import InsightMatrix
     from moma_app.experiments.published import PublishedWeights
     from moma_app.experiments.standing import PlanStatus
-    from moma_app.hub.card import Card
 
 NOTHING = "None of these compositions has been made yet: press Start above, and the map fills as they finish."
-
-
-@dataclass(frozen=True)
-class Ours:
-    """What this machine knows of a plan.
-
-    Attributes:
-        matrix: the compositions that there are.
-        cards: of the hub's modules.
-        words: of tasks and modules.
-    """
-
-    matrix: InsightMatrix
-    cards: dict[str, Card]
-    words: Words
-
-
-def read(plan: Insights) -> Ours:
-    """Read a plan's compositions; some of them for the first time, which takes a moment."""
-    matrix, cards = plan.matrix(get_jobs()), cards_of(plan.hub)
-    known = {name: cards[name] for name in matrix.modules if name in cards}
-    return Ours(matrix, known, words_of(matrix.tasks, known))
 
 
 def build(session: Session) -> Sequence[Viewable]:
@@ -111,7 +77,10 @@ class InsightsPage:
 
     def _offer(self, offered: Choices | None) -> None:
         self._offered = offered
-        self._look()
+        if offered is None:
+            self._no_plan("")
+        else:
+            self._look()
 
     def _look(self) -> None:
         """Show the plan of the form; nothing where it has none."""
@@ -121,14 +90,17 @@ class InsightsPage:
         try:
             plan = plan_of(state, offered)
         except MomaError as exc:
-            self._plan, self._ours, self._waiting = None, None, str(exc)
-            self._panel.clear()
-            self._draw()
+            self._no_plan(str(exc))
             return
         if plan != self._plan:
-            self._plan, self._ours, self._waiting = plan, None, ""
+            self._plan, self._waiting = plan, ""
             self._panel.show(plan)
-            self._draw()
+            self._have(None)
+
+    def _no_plan(self, why: str) -> None:
+        self._plan, self._waiting = None, why
+        self._panel.clear()
+        self._have(None)
 
     # -- what there is ---------------------------------------------------------------------------
 
@@ -140,15 +112,20 @@ class InsightsPage:
 
         def use(ours: Ours) -> None:
             if plan is self._plan:
-                self._ours = ours
-                self._draw()
+                self._have(ours)
 
-        self._session.background(lambda: read(plan), use)
+        self._session.background(lambda: read_ours(plan), use)
+
+    def _have(self, ours: Ours | None) -> None:
+        self._ours = ours
+        self._draw()
+        self._compare()
 
     def _read_published(self) -> None:
         def use(published: PublishedWeights | None) -> None:
             self._published = published
             self._draw()
+            self._compare()
 
         self._session.background(published_or_none, use)
 
@@ -156,9 +133,10 @@ class InsightsPage:
 
     def _draw(self) -> None:
         ours, published = self._ours, self._published
-        matrix = None if ours is None else ours.matrix
-        self._cell.show(matrix, published, None if ours is None else ours.cards)
-        self._agreement.show(matrix, published)
+        if ours is None:
+            self._cell.show(None, published, None)
+        else:
+            self._cell.show(ours.matrix, published, ours.cards)
         if self._state.view == "published":
             self._draw_published()
         elif ours is None:
@@ -166,8 +144,11 @@ class InsightsPage:
         elif not ours.matrix.present:
             self._map.clear(NOTHING)
         else:
-            values = our_weights if self._state.view == "weights" else our_proxy_errors
-            self._map.show(values(ours.matrix, ours.words))
+            self._map.show(ours.maps[self._state.view])
+
+    def _compare(self) -> None:
+        ours, published = self._ours, self._published
+        self._agreement.show(None if ours is None else ours.matrix, published)
 
     def _draw_published(self) -> None:
         if self._published is None:

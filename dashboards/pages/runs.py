@@ -26,10 +26,14 @@ def build(session: Session) -> Sequence[Viewable]:
     session.follow(state, steps=STEPS)
     place = pn.Column(sizing_mode="stretch_width", margin=0)
     overview: list[Viewable] = []
+    shown: list[RunDetail] = []
 
     def show() -> None:
+        while shown:
+            shown.pop().close()
         if state.run:
-            place.objects = [RunDetail(session, state)]
+            shown.append(RunDetail(session, state))
+            place.objects = [*shown]
         elif state.compare:
             place.objects = [RunComparison(session, state)]
         else:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboards.parts.experiment_results import ResultsPart
-from dashboards.parts.experiment_words import dataset_label, mean_text, method_label, percent_text
+from dashboards.parts.experiment_words import mean_text, method_label, percent_text
 from dashboards.session import Session
 from moma_app.plots.radar_values import MethodErrors
+from moma_app.plots.text import with_unit
 
 if TYPE_CHECKING:
     from moma_app.experiments.ablation import Ablation
@@ -100,7 +101,7 @@ def lines_of(methods: Sequence[str], rows: Sequence[Row]) -> list[dict[str, str]
         best.append(lowest(own.values()))
         reference = own.get(REFERENCE)
         line = {
-            "Dataset": dataset_label(task, next(iter(own.values()))["unit"]),
+            "Dataset": with_unit(task, next(iter(own.values()))["unit"]),
             columns[1]: "–" if reference is None else mean_text(reference["mae"], reference["mae_std"]),
             "Lowest error": method_label(best[-1]) if len(own) > 1 else "–",
             "Fits": str(max(row["n"] for row in own.values())),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboards.parts.experiment_results import ResultsPart
-from dashboards.parts.experiment_words import dataset_label, percent_text
+from dashboards.parts.experiment_words import percent_text
 from dashboards.session import Session
 from moma_app.plots.continual import HubChange
-from moma_app.plots.text import number
+from moma_app.plots.text import number, with_unit
 
 if TYPE_CHECKING:
     from moma_app.experiments.continual import Continual
@@ -90,14 +90,14 @@ def lines_of(rows: Sequence[Row], means: Sequence[Row]) -> list[dict[str, str]]:
     lines: list[dict[str, str]] = []
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]
-        name = dataset_label(task, own[0]["unit"])
+        name = with_unit(task, own[0]["unit"])
         lines += [_line(name, row) for row in own]
         lines += [
             {
                 "Dataset": name,
                 "Split, seed": f"mean of {mean['n']}",
-                COLUMNS[4]: _fall(mean["proxy_decrease"], mean["proxy_decrease_std"]),
-                COLUMNS[7]: _fall(mean["mae_decrease"], mean["mae_decrease_std"]),
+                COLUMNS[4]: percent_text(mean["proxy_decrease"], mean["proxy_decrease_std"]),
+                COLUMNS[7]: percent_text(mean["mae_decrease"], mean["mae_decrease_std"]),
             }
             for mean in means
             if mean["task"] == task and len(own) > 1
@@ -111,14 +111,9 @@ def _line(name: str, row: Row) -> dict[str, str]:
         f"{row['split']}, {row['seed']}",
         number(row["proxy_before"]),
         number(row["proxy_after"]),
-        _fall(row["proxy_decrease"]),
+        percent_text(row["proxy_decrease"]),
         number(row["mae_before"]),
         number(row["mae_after"]),
-        _fall(row["mae_decrease"]),
+        percent_text(row["mae_decrease"]),
     )
     return dict(zip(COLUMNS, values, strict=True))
-
-
-def _fall(value: float | None, std: float | None = None) -> str:
-    """Write a decrease in %: positive is better."""
-    return percent_text(value, std)

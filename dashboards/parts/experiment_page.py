@@ -58,6 +58,7 @@ class ExperimentPage:
         self._plan: Plan | None = None
         self._asked: dict[str, Any] | None = None
         self._seen: dict[str, Any] | None = None
+        self._reads = 0
         session.follow(state)
         session.every(SETTLED, self._settle)
         self._look()
@@ -141,13 +142,16 @@ class ExperimentPage:
             self._results.clear()
             return
 
+        self._reads += 1
+        this = self._reads
+
         def read() -> Callable[[], None]:
             from moma_app.experiments.standing import results
 
             return self._results.read(plan, results(plan, get_jobs()))
 
         def show(draw: Callable[[], None]) -> None:
-            if plan is self._panel.plan:
+            if plan is self._panel.plan and this == self._reads:  # else a later answer was quicker
                 draw()
 
         self._session.background(read, show)

@@ -42,12 +42,12 @@ class ResultsPart(ABC, Generic[V]):
         self._figure = Figure(session, height=height, waiting=NOTHING)
         self._table: Table | None = None
         self._columns: list[str] = []
-        self._place = pn.Column(sizing_mode="stretch_width", min_height=120, margin=0)
+        self._place = pn.Column(empty(NOTHING), sizing_mode="stretch_width", min_height=120, margin=0)
         self._downloads = row(
             self._download("Table (CSV)", "table", lambda: self._rows),
             self._download("Single cells (CSV)", "cells", lambda: self._single),
         )
-        self.clear()
+        self._downloads.visible = False
 
     @property
     def figure(self) -> Sequence[Viewable | Figure]:

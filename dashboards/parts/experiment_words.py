@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moma_app.errors import UnknownNameError
 from moma_app.experiments.methods import get_method
-from moma_app.plots.text import number, signed_percent, with_unit
+from moma_app.plots.text import number, signed_percent
 
 
 def method_label(name: str) -> str:
@@ -13,11 +13,6 @@ def method_label(name: str) -> str:
         return get_method(name).label
     except UnknownNameError:
         return name
-
-
-def dataset_label(task: str, unit: str) -> str:
-    """Return a dataset with the unit of its errors."""
-    return with_unit(task, unit)
 
 
 def mean_text(mean: float | None, std: float | None) -> str:

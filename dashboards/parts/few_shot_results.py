@@ -14,9 +14,10 @@ from dashboards.components.figure import Figure
 from dashboards.components.layout import row
 from dashboards.parts.experiment_results import ResultsPart
 from dashboards.parts.experiment_state import FewShotState
-from dashboards.parts.experiment_words import dataset_label, mean_text, method_label, percent_text
+from dashboards.parts.experiment_words import mean_text, method_label, percent_text
 from dashboards.session import Session
 from moma_app.plots.shots import ShotErrors
+from moma_app.plots.text import with_unit
 
 if TYPE_CHECKING:
     from moma_app.experiments.few_shot import FewShot
@@ -57,6 +58,7 @@ class FewShotResults(ResultsPart[FewShotView]):
     name = "few-shot"
 
     def __init__(self, session: Session, state: FewShotState) -> None:
+        super().__init__(session, height=HEIGHT)
         self._state = state
         self._view: FewShotView | None = None
         self._filling = False
@@ -65,11 +67,10 @@ class FewShotResults(ResultsPart[FewShotView]):
             label="Shown dataset", options=[], searchable=True, filter_on_search=True, **look
         )
         self._whiskers = pmui.Select(label="Whiskers", options=WHISKERS, value=state.spread, **look)
-        self._choices = row(self._task, self._whiskers)
+        self._choices = row(self._task, self._whiskers, visible=False)
         self._task.param.watch(session.guard(lambda event: self._choose(event.new)), "value")
         self._whiskers.param.watch(session.guard(lambda event: state.param.update(spread=event.new)), "value")
         state.param.watch(session.guard(lambda *_: self._draw()), ["task", "spread"])
-        super().__init__(session, height=HEIGHT)
 
     @property
     def figure(self) -> Sequence[Viewable | Figure]:
@@ -142,9 +143,7 @@ def shot_errors(task: str, results: Sequence[CellResult]) -> list[ShotErrors]:
 def columns_of(methods: Sequence[str]) -> list[str]:
     """Return the columns of the table."""
     labels = [f"{method_label(name)}: test MAE" for name in methods]
-    against = (
-        [f"{method_label(AMC)} against {method_label(BARE).lower()}"] if {AMC, BARE} <= set(methods) else []
-    )
+    against = [AGAINST] if {AMC, BARE} <= set(methods) else []
     return ["Dataset", "N", *labels, *against, "Fits"]
 
 
@@ -158,7 +157,7 @@ def lines_of(
         own = {each["method"]: each for each in rows if (each["task"], each["shots"]) == (task, shots)}
         some = next(iter(own.values()))
         line = {
-            "Dataset": dataset_label(task, some["unit"]),
+            "Dataset": with_unit(task, some["unit"]),
             "N": f"full ({some['train_rows']:,.0f})" if shots is None else f"{shots:,}",
             "Fits": str(max(each["n"] for each in own.values())),
         }

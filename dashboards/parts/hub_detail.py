@@ -9,11 +9,12 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
 from dashboards.address import query_of
+from dashboards.components.buttons import action_button, back_button
 from dashboards.components.confirm import Confirm
 from dashboards.components.details import Details
 from dashboards.components.download import download
 from dashboards.components.figure import Figure
-from dashboards.components.layout import columns, empty, literal, row, section
+from dashboards.components.layout import below, columns, empty, literal, row, section
 from dashboards.parts.hub_content import Content, Entry, open_hub, read_content
 from dashboards.parts.hub_exchange import exported
 from dashboards.parts.hub_state import HubState
@@ -43,7 +44,7 @@ class ModuleDetail(Viewer):
         session.background(lambda: read_content(hub), self._show, failed=self._missing)
 
     def _missing(self, text: str) -> None:
-        self._place.objects = [empty(text, "search_off", self._back())]
+        self._place.objects = [empty(text, self._back())]
 
     def _show(self, content: Content) -> None:
         entry = content.find(self._name)
@@ -68,11 +69,11 @@ class ModuleDetail(Viewer):
                 self._actions(entry),
             ),
             columns(
-                _below(
+                below(
                     section("What it predicts", Details(about(card))),
                     section("Provenance", Details(provenance(card))),
                 ),
-                _below(
+                below(
                     section("Learning curve", curve, min_height=380),
                     section("What it contributes", UsesPart(self._session, card)),
                 ),
@@ -81,11 +82,7 @@ class ModuleDetail(Viewer):
         ]
 
     def _back(self) -> Viewable:
-        button = pmui.Button(
-            label="All modules", icon="arrow_back", size="small", variant="text", align="center"
-        )
-        button.on_click(self._session.guard(lambda _: self._state.param.update(module="")))
-        return button
+        return back_button(self._session, "All modules", lambda: self._state.param.update(module=""))
 
     # -- what is done ----------------------------------------------------------------------------
 
@@ -99,37 +96,29 @@ class ModuleDetail(Viewer):
             variant="outlined",
             href=self._session.link("finetune", start),
         )
-        verify = pmui.Button(label="Verify", icon="verified", size="small", variant="outlined")
-        verify.on_click(self._session.guard(lambda _: self._verify(verify)))
+        verify = action_button(self._session, "Verify", "verified", self._verify)
         export = download(self._session, "Export (zip)", f"{name}.zip", lambda: exported(open_hub(hub), name))
-        remove = pmui.Button(
-            label="Remove",
-            icon="delete",
-            size="small",
-            variant="outlined",
+        remove = action_button(
+            self._session,
+            "Remove",
+            "delete",
+            self._ask_remove,
             color="error",
             disabled=not entry.own,
             description="" if entry.own else "Modules that come with MoMa stay.",
         )
-        remove.on_click(self._session.guard(lambda _: self._ask_remove()))
         return row(tune, verify, export, remove)
 
-    def _verify(self, button: pmui.Button) -> None:
+    def _verify(self) -> None:
         hub, name = self._hub, self._name
-        button.disabled = True
-
-        def sound(_: None) -> None:
-            button.disabled = False
-            self._session.say(f"{name} is sound: its file has the SHA-256 of its card.")
-
-        def damaged(text: str) -> None:
-            button.disabled = False
-            self._session.fail(text)
 
         def check() -> None:
             open_hub(hub)[name].verify()
 
-        self._session.background(check, sound, damaged)
+        def sound(_: None) -> None:
+            self._session.say(f"{name} is sound: its file has the SHA-256 of its card.")
+
+        self._session.background(check, sound)
 
     def _ask_remove(self) -> None:
         hub, name = self._hub, self._name
@@ -147,10 +136,6 @@ class ModuleDetail(Viewer):
 
     def __panel__(self) -> Viewable:
         return self._view
-
-
-def _below(*parts: Viewable) -> Viewable:
-    return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
 
 
 def _curve(entry: Entry) -> Any:

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
+from dashboards.components.buttons import action_button
 from dashboards.components.layout import literal, muted, row
 from dashboards.parts.hub_content import open_hub
 from dashboards.parts.hub_exchange import SUFFIXES, add_uploads, destination, named
@@ -69,10 +70,8 @@ class SharePart(Viewer):
         self._names = pmui.TextInput(label="Modules (empty: all)", value="", width=220, **_LOOK)
         self._replace = pmui.Checkbox(label="Replace modules of the same name", value=False, margin=(6, 8))
         self._public = pmui.Checkbox(label="A new repository is public", value=False, margin=(6, 8))
-        self._pull = pmui.Button(label="Fetch", icon="download", variant="outlined", **_LOOK)
-        self._push = pmui.Button(label="Send", icon="upload", variant="outlined", **_LOOK)
-        self._pull.on_click(session.guard(lambda _: self._fetch()))
-        self._push.on_click(session.guard(lambda _: self._send()))
+        self._pull = action_button(session, "Fetch", "download", self._fetch, **_LOOK)
+        self._push = action_button(session, "Send", "upload", self._send, **_LOOK)
         self._said = _Said()
         self._view = pn.Column(
             muted(
@@ -143,8 +142,7 @@ class VerifyPart(Viewer):
     def __init__(self, session: Session, state: HubState) -> None:
         super().__init__()
         self._session, self._state = session, state
-        self._button = pmui.Button(label="Verify all", icon="verified", variant="outlined", **_LOOK)
-        self._button.on_click(session.guard(lambda _: self._verify()))
+        self._button = action_button(session, "Verify all", "verified", self._verify, **_LOOK)
         self._said = _Said()
         self._view = pn.Column(
             muted("Reads every tensor file of this hub and compares it with the SHA-256 of its card."),

@@ -14,6 +14,7 @@ from dashboards.components.layout import empty, muted
 from dashboards.components.line import Line
 from dashboards.components.table import Table
 from dashboards.session import Session
+from moma_app.experiments.statistics import FEWEST
 from moma_app.plots.text import number
 from moma_app.progress import Event
 
@@ -34,7 +35,8 @@ NAMES = (
     "Mean ρ within a task",
     "Modules compared",
 )
-ALONE = "One module alone cannot be ordered: the hub needs at least three of the paper's upstream tasks."
+NOTHING = "There is nothing of ours to compare yet: start the compositions above."
+TOO_FEW = "An order needs at least three modules that were trained on the paper's upstream tasks."
 
 
 class FetchPublished(Viewer):
@@ -96,6 +98,8 @@ class AgreementPart(Viewer):
 
     def __init__(self, session: Session, on_fetched: Callable[[], None]) -> None:
         super().__init__()
+        self._session = session
+        self._compared: InsightMatrix | None = None
         self._facts = Facts(NAMES)
         self._table = Table(session, COLUMNS, digits=dict.fromkeys(COLUMNS[2:], 3), page_size=20)
         self._note = Line(quiet=True)
@@ -103,20 +107,29 @@ class AgreementPart(Viewer):
         self._place = pn.Column(sizing_mode="stretch_width", min_height=120, margin=0)
 
     def show(self, matrix: InsightMatrix | None, published: PublishedWeights | None) -> None:
-        """Compare, as far as both are there."""
+        """Compare, as far as both are there; beside the page."""
+        self._compared = matrix
         if published is None:
             self._place.objects = [self._absent]
             return
         if matrix is None or not matrix.present:
-            self._place.objects = [
-                empty("There is nothing of ours to compare yet: start the compositions above.")
-            ]
+            self._place.objects = [empty(NOTHING)]
             return
-        from moma_app.experiments.agreement import agreement
 
-        found = agreement(matrix, published)
+        def compare() -> Agreement:
+            from moma_app.experiments.agreement import agreement
+
+            return agreement(matrix, published)
+
+        def use(found: Agreement) -> None:
+            if matrix is self._compared:
+                self._present(matrix, found)
+
+        self._session.background(compare, use)
+
+    def _present(self, matrix: InsightMatrix, found: Agreement) -> None:
         if not found.tasks:
-            self._place.objects = [empty(_nothing_shared(matrix, found))]
+            self._place.objects = [empty(nothing_shared(matrix, found))]
             return
         self._facts.show(overall(found))
         self._table.show([_line(each.task, each.ranks, len(found.modules)) for each in found.tasks])
@@ -124,14 +137,15 @@ class AgreementPart(Viewer):
             "Each side's mean weights over the splits that both have, as shares of the modules that both have: "
             f"{', '.join(found.modules)}."
         )
-        few = [muted(ALONE)] if len(found.modules) < 3 else []
+        few = [muted(TOO_FEW)] if len(found.modules) < FEWEST else []
         self._place.objects = [self._facts, *few, self._note, self._table]
 
     def __panel__(self) -> Viewable:
         return self._place
 
 
-def _nothing_shared(matrix: InsightMatrix, found: Agreement) -> str:
+def nothing_shared(matrix: InsightMatrix, found: Agreement) -> str:
+    """Say why there is nothing to compare."""
     if not found.modules:
         return "No module of this hub was trained on one of the paper's upstream tasks, so there is nothing to compare."
     tasks = ", ".join(matrix.tasks[:3]) + (", …" if len(matrix.tasks) > 3 else "")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dashboards.services import get_hub
+from dashboards.services import get_hub, get_jobs
 from moma_app.errors import DataNotFoundError, InputError, MomaError
 from moma_app.plots.insight_values import Insights as Shown
 
 if TYPE_CHECKING:
+    from moma_app.experiments.insights import Insights
     from moma_app.experiments.matrix import InsightMatrix
     from moma_app.experiments.published import PublishedWeights
     from moma_app.hub.card import Card
@@ -50,29 +51,43 @@ def cards_of(hub: str | None) -> dict[str, Card]:
     return {name: module.card for name, module in modules.items() if module is not None}
 
 
-def our_weights(matrix: InsightMatrix, words: Words) -> Shown:
-    """Return the mean weights over the splits, as the heat map takes them."""
-    return Shown(
-        modules=list(matrix.modules),
-        tasks=list(matrix.tasks),
-        values=matrix.means(),
-        stds=matrix.stds(),
-        splits=matrix.counts(),
-        **vars(words),
-    )
+@dataclass(frozen=True)
+class Ours:
+    """What this machine knows of a plan.
+
+    Attributes:
+        matrix: the compositions that there are.
+        cards: of the hub's modules, by name.
+        maps: the matrix as the heat map takes it, by the page's views ``weights`` and ``proxy``: means over the
+            splits, proxy errors in each task's unit.
+    """
+
+    matrix: InsightMatrix
+    cards: Mapping[str, Card]
+    maps: Mapping[str, Shown]
 
 
-def our_proxy_errors(matrix: InsightMatrix, words: Words) -> Shown:
-    """Return the mean proxy errors over the splits in each task's unit, as the heat map takes them."""
-    return Shown(
-        modules=list(matrix.modules),
-        tasks=list(matrix.tasks),
-        values=matrix.means("proxy_mae"),
-        kind="proxy error",
-        stds=matrix.stds("proxy_mae"),
-        splits=matrix.counts(),
+def read_ours(plan: Insights) -> Ours:
+    """Read a plan's compositions; a composition that is new to this machine takes a moment."""
+    matrix, cards = plan.matrix(get_jobs()), cards_of(plan.hub)
+    return Ours(matrix, cards, maps_of(matrix, cards))
+
+
+def maps_of(matrix: InsightMatrix, cards: Mapping[str, Card]) -> dict[str, Shown]:
+    """Return a matrix as the heat map takes it, by view."""
+    words = words_of(matrix.tasks, {name: cards[name] for name in matrix.modules if name in cards})
+    same: dict[str, Any] = {
+        "modules": list(matrix.modules),
+        "tasks": list(matrix.tasks),
+        "splits": matrix.counts(),
         **vars(words),
-    )
+    }
+    return {
+        "weights": Shown(values=matrix.means(), stds=matrix.stds(), **same),
+        "proxy": Shown(
+            values=matrix.means("proxy_mae"), stds=matrix.stds("proxy_mae"), kind="proxy error", **same
+        ),
+    }
 
 
 def published_map(published: PublishedWeights, tasks: Sequence[str], splits: Sequence[int]) -> Shown:

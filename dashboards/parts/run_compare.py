@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
+from dashboards.components.buttons import back_button
 from dashboards.components.figure import Figure
 from dashboards.components.layout import empty, muted, row, section
 from dashboards.components.table import Table
@@ -42,7 +43,7 @@ class RunComparison(Viewer):
         session.background(lambda: _read(starts), self._show, failed=self._missing)
 
     def _missing(self, text: str) -> None:
-        self._place.objects = [empty(text, "search_off", self._back())]
+        self._place.objects = [empty(text, self._back())]
 
     def _show(self, compared: _Compared) -> None:
         records = compared.records
@@ -64,11 +65,7 @@ class RunComparison(Viewer):
         ]
 
     def _back(self) -> Viewable:
-        button = pmui.Button(
-            label="All runs", icon="arrow_back", size="small", variant="text", align="center"
-        )
-        button.on_click(self._session.guard(lambda _: self._state.param.update(compare=[])))
-        return button
+        return back_button(self._session, "All runs", lambda: self._state.param.update(compare=[]))
 
     @staticmethod
     def _about(records: Sequence[Record]) -> list[dict[str, str]]:

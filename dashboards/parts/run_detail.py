@@ -9,10 +9,11 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
+from dashboards.components.buttons import action_button, back_button
 from dashboards.components.confirm import Confirm
 from dashboards.components.details import Details
-from dashboards.components.layout import columns, empty, literal, row, section
-from dashboards.components.run_log import log_pane, log_text
+from dashboards.components.layout import below, columns, empty, literal, row, section
+from dashboards.components.run_log import LogFold
 from dashboards.components.run_panel import RunPanel
 from dashboards.parts import run_words
 from dashboards.parts.run_actions import delete_all, rerun
@@ -56,12 +57,8 @@ class RunDetail(Viewer):
         self._open = pmui.Button(
             label="Open", icon="open_in_new", size="small", variant="contained", visible=False
         )
-        self._again = pmui.Button(label="Run again", icon="replay", size="small", variant="outlined")
-        self._delete = pmui.Button(
-            label="Delete", icon="delete", size="small", variant="outlined", color="error"
-        )
-        self._again.on_click(session.guard(lambda _: self._repeat()))
-        self._delete.on_click(session.guard(lambda _: self._ask_delete()))
+        self._again = action_button(session, "Run again", "replay", self._repeat)
+        self._delete = action_button(session, "Delete", "delete", self._ask_delete, color="error")
         self._panel = RunPanel(session, on_events=self._take, link=False)
         self._panel.param.watch(session.guard(lambda event: self.refresh() if event.new else None), "state")
         self._curve = RunCurveFigure(session)
@@ -69,13 +66,13 @@ class RunDetail(Viewer):
         self._facts = Details()
         self._arguments = Details(nothing="It has no arguments.")
         self._artefacts = RunArtefacts(session)
-        self._log = _LogFold(session)
+        self._log = LogFold(session)
         self._place = pn.Column(
             empty("Looking for the run …"), sizing_mode="stretch_width", min_height=400, margin=0
         )
         self._view = pn.Column(self._place, self._confirm, sizing_mode="stretch_width", margin=0)
         session.background(lambda: _read(state.run), self._begin, failed=self._missing)
-        session.every(EVERY, self._look_again)
+        self._stop_looking = session.every(EVERY, self._look_again)
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -85,13 +82,15 @@ class RunDetail(Viewer):
             run_id = self._record.id
             self._session.background(lambda: _read(run_id), self._show, failed=self._missing)
 
+    def close(self) -> None:
+        """Look no longer: the page shows something else."""
+        self._stop_looking()
+        self._panel.clear()
+
     def _look_again(self) -> None:
-        if self._record is not None and self._record.open and self._view_is_open():
+        if self._record is not None and self._record.open:
             self.refresh()
             self._log.refresh()
-
-    def _view_is_open(self) -> bool:
-        return self._record is not None and self._record.id.startswith(self._state.run or "-")
 
     def _begin(self, known: _Known) -> None:
         self._show(known)
@@ -102,7 +101,7 @@ class RunDetail(Viewer):
 
     def _missing(self, text: str) -> None:
         self._record = None
-        self._place.objects = [empty(text, "search_off", self._back())]
+        self._place.objects = [empty(text, self._back())]
 
     def _layout(self) -> list[Viewable]:
         return [
@@ -114,19 +113,15 @@ class RunDetail(Viewer):
                 self._curve,
             ),
             columns(
-                _below(section("Metrics", self._metrics), section("Arguments", self._arguments)),
-                _below(section("Facts", self._facts), section("Artefacts", self._artefacts)),
+                below(section("Metrics", self._metrics), section("Arguments", self._arguments)),
+                below(section("Facts", self._facts), section("Artefacts", self._artefacts)),
                 widths=[5, 7],
             ),
             self._log,
         ]
 
     def _back(self) -> Viewable:
-        button = pmui.Button(
-            label="All runs", icon="arrow_back", size="small", variant="text", align="center"
-        )
-        button.on_click(self._session.guard(lambda _: self._state.param.update(run="")))
-        return button
+        return back_button(self._session, "All runs", lambda: self._state.param.update(run=""))
 
     def _show(self, known: _Known) -> None:
         record = known.record
@@ -191,43 +186,6 @@ class RunDetail(Viewer):
 
     def __panel__(self) -> Viewable:
         return self._view
-
-
-class _LogFold(Viewer):
-    """The log behind a fold; it is read when the fold is opened."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.run_id = ""
-        self._session = session
-        self._place = pn.Column(sizing_mode="stretch_width", margin=0, min_height=60)
-        self._card = pn.Card(
-            self._place,
-            title="Log",
-            collapsed=True,
-            sizing_mode="stretch_width",
-            margin=10,
-            hide_header=False,
-        )
-        self._card.param.watch(session.guard(lambda _: self.refresh()), "collapsed")
-
-    def refresh(self) -> None:
-        """Read the log again, if the fold is open."""
-        if self._card.collapsed or not self.run_id:
-            return
-        run_id = self.run_id
-
-        def show(text: str) -> None:
-            self._place.objects = [log_pane(text)]
-
-        self._session.background(lambda: log_text(run_id), show)
-
-    def __panel__(self) -> Viewable:
-        return self._card
-
-
-def _below(*parts: Viewable) -> Viewable:
-    return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
 
 
 def facts_of(record: Record) -> dict[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
+from dashboards.components.buttons import action_button
 from dashboards.components.confirm import Confirm
 from dashboards.components.layout import empty, row, section
 from dashboards.components.table import Table
@@ -60,10 +60,10 @@ class RunList(Viewer):
             count=1, value=0, size="small", show_first_button=True, show_last_button=True, margin=(6, 10)
         )
         self._pages.param.watch(session.guard(lambda event: state.param.update(sheet=event.new + 1)), "value")
-        self._compare = _button("Compare", "compare_arrows", session, self._show_comparison)
-        self._cancel = _button("Cancel", "stop", session, self._ask_cancel)
-        self._delete = _button("Delete", "delete", session, self._ask_delete, color="error")
-        self._none = _button("Untick all", "close", session, self._untick, variant="text")
+        self._compare = action_button(session, "Compare", "compare_arrows", self._show_comparison)
+        self._cancel = action_button(session, "Cancel", "stop", self._ask_cancel)
+        self._delete = action_button(session, "Delete", "delete", self._ask_delete, color="error")
+        self._none = action_button(session, "Untick all", "close", self._untick, variant="text")
         self._place = pn.Column(
             empty("Looking for runs …"), sizing_mode="stretch_width", min_height=_HEIGHT, margin=0
         )
@@ -129,7 +129,6 @@ class RunList(Viewer):
             return empty("No run fits: change the search above.")
         return empty(
             "Nothing has run yet. Compose a module for a dataset, or start a run with the moma command; it appears here.",
-            "history",
             pmui.Button(
                 label="Compose", href=self._session.link("compose"), variant="outlined", align="center"
             ),
@@ -222,14 +221,6 @@ class RunList(Viewer):
 
     def __panel__(self) -> Viewable:
         return self._view
-
-
-def _button(
-    label: str, icon: str, session: Session, action: Callable[[], None], **options: Any
-) -> pmui.Button:
-    button = pmui.Button(label=label, icon=icon, size="small", **{"variant": "outlined", **options})
-    button.on_click(session.guard(lambda _: action()))
-    return button
 
 
 def _row(record: Record) -> dict[str, str]:

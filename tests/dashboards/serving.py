@@ -24,7 +24,7 @@ FLAGS = [
     "--ignore-gpu-blocklist",
 ]
 START = 90.0
-SLOW = 60_000
+SLOW = 25_000
 """Milliseconds that anything on a page may take on a busy machine."""
 
 SALT = """data_NaCl

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from module_factory import make_card
 
 from dashboards.parts.insights_agreement import overall
-from dashboards.parts.insights_data import cards_of, our_proxy_errors, our_weights, published_map, words_of
+from dashboards.parts.insights_data import cards_of, maps_of, published_map, words_of
 from dashboards.parts.insights_state import InsightsState, choices, plan_of
 from dashboards.parts.insights_story import tell, tell_published
 from moma_app.errors import InputError
@@ -59,8 +59,8 @@ def drawn(n, splits=5, seed=0):
 def test_a_story_agrees_with_the_map(n):
     weights, errors = drawn(n)
     matrix = matrix_of(weights, errors)
-    words = words_of(matrix.tasks, {})
-    ours, proxies = our_weights(matrix, words), our_proxy_errors(matrix, words)
+    maps = maps_of(matrix, {})
+    ours, proxies = maps["weights"], maps["proxy"]
     assert ours.units["mp_phonons"] == proxies.units["mp_phonons"] != ""
     for column in {0, n // 2, n - 1}:
         story = tell(matrix, "mp_phonons", matrix.modules[column])
