@@ -43,6 +43,7 @@ class RunList(Viewer):
         self._records: list[Record] = []
         self._ticked: dict[str, Record] = {}
         self._drawn: list[dict[str, str]] | None = None
+        self._shown = ""
         self._filling = False
         self._confirm = Confirm(session)
         self._table = Table(
@@ -90,7 +91,7 @@ class RunList(Viewer):
             if wanted == self._state.wanted():  # else the next answer is on its way
                 self._show(page)
 
-        self._session.background(lambda: look(wanted), show)
+        self._session.background(lambda: look(wanted), show, failed=self._fail)
 
     def _look_again(self) -> None:
         if not (self._state.run or self._state.compare):
@@ -120,9 +121,17 @@ class RunList(Viewer):
             number for number, record in enumerate(self._records) if record.id in self._ticked
         ]
         self._filling = False
-        wanted: Viewable | Table = self._table if rows else self._nothing()
-        if self._place.objects[:1] != [wanted]:
-            self._place.objects = [wanted]
+        if not rows:
+            self._place.objects = [self._nothing()]
+        elif self._shown != "table":
+            self._place.objects = [self._table]
+        self._shown = "table" if rows else "nothing"
+
+    def _fail(self, text: str) -> None:
+        """Say why there is no list, once: it is looked for again every few seconds."""
+        if self._shown != text:
+            self._place.objects = [empty(text)]
+        self._shown, self._drawn = text, None
 
     def _nothing(self) -> Viewable:
         if self._state.wanted() != RunsState().wanted():
