@@ -33,7 +33,8 @@ def main() -> None:
     prepare()
     location = pn.state.location
     asked = parse_qs((location.search if location else "").removeprefix("?")).get("page", [HOME.slug])[0]
-    build_page(BY_SLUG.get(asked, HOME), links).servable()
+    page = BY_SLUG.get(asked, HOME)
+    build_page(page, links).servable(title=page.tab)
 
 
 def _welcome() -> bool:

@@ -115,10 +115,12 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
 
         return build
 
-    routes = {"/": builder(HOME), **{page.slug: builder(page) for page in PAGES}}
+    pages = {"/": HOME, **{page.slug: page for page in PAGES}}
+    routes = {route: builder(page) for route, page in pages.items()}
     try:
         server = pn.io.server.get_server(
             routes,
+            title={route: page.tab for route, page in pages.items()},
             address=options.address,
             port=port,
             websocket_origin=_origins(options, port),

@@ -35,7 +35,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     """Build a page with its frame for the session of the moment."""
     session = Session(links)
     frame = pmui.Page(
-        meta_title=f"{page.title} · MoMa",
+        meta_title=page.tab,
         sidebar=[_menu(page, session)],
         sidebar_width=MENU_WIDTH,
         sidebar_resizable=False,
@@ -60,7 +60,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     content = pn.Column(*page.build(session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
     _deliver_from_now_on(pn.state.curdoc)
-    pn.state.curdoc.title = f"{page.title} · MoMa"
+    pn.state.curdoc.title = page.tab
     pn.state.curdoc.config.notify_connection_status = False  # the page tells it in its own words
     return frame
 

@@ -37,6 +37,11 @@ class PageInfo:
     icon: str
     summary: str
 
+    @property
+    def tab(self) -> str:
+        """Title of the browser's tab."""
+        return f"{self.title} · MoMa"
+
     def build(self, session: Session) -> Sequence[Viewable]:
         """Build the page; its module ``dashboards.pages.<slug>`` has a function ``build``."""
         build: BuildPage = import_module(f"{__name__}.{self.slug.replace('-', '_')}").build

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dashboards.components.help import amc_help
 from dashboards.components.layout import literal, section
 from dashboards.components.plan_panel import PlanPanel
 from dashboards.parts.insights_agreement import AgreementPart, FetchPublished
@@ -71,6 +72,7 @@ class InsightsPage:
             section("", self._form, self._panel),
             section("", pmui.FlexBox(self._map, self._cell, sizing_mode="stretch_width", gap="16px")),
             section("Agreement with the published weights", self._agreement),
+            section("How the weights come about", amc_help()),
         ]
 
     # -- which plan ------------------------------------------------------------------------------
