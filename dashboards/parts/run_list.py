@@ -15,7 +15,7 @@ from dashboards.components.table import Table
 from dashboards.parts import run_words
 from dashboards.parts.run_actions import cancel_all, delete_all
 from dashboards.parts.run_filters import RunFilters
-from dashboards.parts.run_pages import ROWS, look
+from dashboards.parts.run_pages import ROWS, Wanted, look
 from dashboards.parts.run_state import RunsState
 from dashboards.session import Session
 from moma_app.jobs.listing import Page
@@ -42,7 +42,7 @@ class RunList(Viewer):
         self._session, self._state = session, state
         self._records: list[Record] = []
         self._ticked: dict[str, Record] = {}
-        self._drawn: list[dict[str, str]] | None = None
+        self._drawn: tuple[Wanted, list[dict[str, str]]] | None = None
         self._shown = ""
         self._filling = False
         self._confirm = Confirm(session)
@@ -109,8 +109,8 @@ class RunList(Viewer):
                 self._ticked[record.id] = record
         self._number(page)
         rows = [_row(record) for record in page.records]
-        if rows != self._drawn:
-            self._drawn = rows
+        if (drawn := (self._state.wanted(), rows)) != self._drawn:
+            self._drawn = drawn
             self._draw(rows)
         self._label()
 

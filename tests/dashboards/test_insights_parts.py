@@ -161,7 +161,8 @@ def write_cards(folder, backbones, kind="full"):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_hubs_of_all_sizes_can_be_chosen(tmp_path, n):
+def test_hubs_of_all_sizes_can_be_chosen(tmp_path, monkeypatch, n):
+    monkeypatch.setenv("MOMA_HOME", str(tmp_path / "home"))  # other tests have imported tasks into theirs
     hub = write_cards(tmp_path / "hub", ["chgnet"] * n)
     offered = choices(hub, "full")
     assert offered.backbones == {"chgnet": n}
