@@ -223,7 +223,9 @@ def test_a_wrong_checksum_is_refused(home, tmp_path, sources):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x1f\x8b\x08broken", gzip.compress(b"{"), gzip.compress(b'{"a": 1}')]
+    "content",
+    [b"", b"\x1f\x8b\x08broken", gzip.compress(b"{"), gzip.compress(b'{"a": 1}')],
+    ids=["empty", "cut off", "not JSON", "not a table"],
 )
 def test_broken_dataset_files_are_named(tmp_path, sources, content):
     (tmp_path / "mirror").mkdir()
