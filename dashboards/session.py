@@ -33,6 +33,7 @@ class Session(param.Parameterized):
         mode: ``light`` or ``dark``; figures are redrawn when it changes.
         browser: the invisible tie to the browser.
         query: of the address that was asked for.
+        refused: what of it does not fit, as ``name=value``.
     """
 
     mode = param.Selector(default="light", objects=["light", "dark"])
@@ -42,6 +43,7 @@ class Session(param.Parameterized):
         super().__init__(mode="dark" if cookies.get(COOKIE) == "dark" else "light")
         self.browser = Browser(theme=self.mode)
         self.query = _query()
+        self.refused: list[str] = []
         self._links = links
         self._doc = pn.state.curdoc
         self._ends: list[Callable[[], None]] = []
@@ -67,6 +69,7 @@ class Session(param.Parameterized):
             steps: names of the state's parts whose change is a step of the browser's history: "back" undoes it.
         """
         self.browser.steps = list(steps)
+        self.refused += state.refused
 
         def show(*_: Any) -> None:
             self.browser.query = state.query

@@ -8,7 +8,9 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 from panel.io.resources import LOCAL_DIST
+from panel.viewable import Viewable
 
+from dashboards.components.layout import alert
 from dashboards.looks import PAGE_CSS, THEME
 from dashboards.pages import PAGES, PageInfo
 from dashboards.runs_light import RunsLight
@@ -57,7 +59,8 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
         sizing_mode="stretch_width",
         margin=(16, 24, 8, 24),
     )
-    content = pn.Column(*page.build(session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
+    parts = page.build(session)
+    content = pn.Column(*_refused(session), *parts, sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
     _deliver_from_now_on(pn.state.curdoc)
     pn.state.curdoc.title = page.tab
@@ -75,6 +78,14 @@ def _deliver_from_now_on(document: Any) -> None:
     connected = getattr(pn.state, "_connected", None)
     if connected is not None:
         connected[document] = True
+
+
+def _refused(session: Session) -> list[Viewable]:
+    """Return what is told of an address that does not fit."""
+    if not session.refused:
+        return []
+    text = f"The address has values that do not fit and are left out: {', '.join(session.refused)}."
+    return [alert("warning", text, margin=10)]
 
 
 def _brand() -> pmui.Typography:

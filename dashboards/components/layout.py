@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import panel as pn
 import panel_material_ui as pmui
@@ -12,6 +12,7 @@ from panel.viewable import Viewable, Viewer
 
 GAP = 10
 """Pixels between parts."""
+Severity = Literal["success", "info", "warning", "error"]
 
 
 def section(
@@ -69,6 +70,25 @@ def empty(text: str, *actions: Viewable) -> Viewable:
         align="center",
         margin=(24, GAP),
         css_classes=["moma-empty"],
+    )
+
+
+def alert(severity: Severity, *lines: str, title: str = "", links: str = "", **options: Any) -> Viewable:
+    """Return what must not be overlooked: that something failed, was left out, or is done.
+
+    Args:
+        severity: how much it matters.
+        lines: sentences below each other, shown literally.
+        title: stands above them.
+        links: HTML that follows the last line.
+        options: of the alert.
+    """
+    return pmui.Alert(
+        title=title,
+        object="<br>".join(map(literal, lines)) + links,
+        severity=severity,
+        sizing_mode="stretch_width",
+        **options,
     )
 
 

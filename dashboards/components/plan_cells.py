@@ -10,12 +10,11 @@ from panel.viewable import Viewable, Viewer
 from dashboards.components.layout import fold, fold_title
 from dashboards.components.table import Table
 from dashboards.session import Session
+from moma_app.jobs.states import SHORT
 
 if TYPE_CHECKING:
     from moma_app.experiments.standing import CellRun
 
-SHORT = 8
-"""Digits of a run's id that people see."""
 COLUMNS = ("Cell", "State", "Message", "Run")
 ORDER = ("failed", "running", "queued", "missing", "done")
 """Of the table: what asks for attention first."""

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal, row
+from dashboards.components.layout import alert, row
 from dashboards.components.line import Line
 from dashboards.components.plan_cells import PlanCells
 from dashboards.plans import Look, begin, begins, halt, key_of, look_at
@@ -193,9 +193,7 @@ class PlanPanel(Viewer):
         self._session.fail(text)
 
     def _complain(self, text: str) -> None:
-        self._problem.objects = [
-            pmui.Alert(title="", object=literal(text), severity="error", sizing_mode="stretch_width")
-        ]
+        self._problem.objects = [alert("error", text)]
 
     def __panel__(self) -> Viewable:
         return self._view

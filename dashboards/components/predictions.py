@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dashboards.components.download import download
-from dashboards.components.layout import columns, literal, row
+from dashboards.components.layout import alert, columns, row
 from dashboards.components.structure_payload import StructurePayload, payload_of
 from dashboards.components.structure_view import StructureView
 from dashboards.components.table import Table
@@ -114,10 +113,4 @@ def _refusals(refused: Sequence[dict[str, str]]) -> Viewable:
     told = [f"{each['file']}: {each['reason']}" for each in refused[:MOST_REFUSED]]
     if len(refused) > MOST_REFUSED:
         told.append(f"and {len(refused) - MOST_REFUSED:,} more")
-    return pmui.Alert(
-        title=f"{len(refused):,} could not be used",
-        object="<br>".join(map(literal, told)),
-        severity="warning",
-        sizing_mode="stretch_width",
-        margin=10,
-    )
+    return alert("warning", *told, title=f"{len(refused):,} could not be used", margin=10)

@@ -11,17 +11,15 @@ import panel_material_ui as pmui
 import param
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import fold, literal
+from dashboards.components.layout import alert, fold
 from dashboards.components.line import Line
 from dashboards.components.run_log import log_pane, log_text
 from dashboards.feeds import RunWatch
 from dashboards.services import get_jobs
 from dashboards.session import Session
 from moma_app.jobs.spec import RunSpec
-from moma_app.jobs.states import RESUMABLE
+from moma_app.jobs.states import RESUMABLE, SHORT
 from moma_app.progress import Event, RunChanged, Step, Warned
-
-SHORT = 8
 
 
 class RunPanel(Viewer):
@@ -141,14 +139,7 @@ class RunPanel(Viewer):
             if isinstance(event, RunChanged):
                 self.state = event.state
             if isinstance(event, Warned):
-                self._problem.append(
-                    pmui.Alert(
-                        title="",
-                        object=literal(event.message),
-                        severity="warning",
-                        sizing_mode="stretch_width",
-                    )
-                )
+                self._problem.append(alert("warning", event.message))
         last = events[-1]
         if isinstance(last, RunChanged) and last.state == "running":
             self._tell(f"{self._what} has begun", None)
@@ -173,17 +164,10 @@ class RunPanel(Viewer):
 
     def _explain(self, last: RunChanged) -> None:
         """Show in one sentence why a run did not finish, with its log behind a fold."""
-        kind = "error" if last.state == "failed" else "info"
-        self._problem.append(
-            pmui.Alert(
-                title="",
-                object=literal(last.message or f"The run is {last.state}."),
-                severity=kind,
-                sizing_mode="stretch_width",
-            )
-        )
         if last.state != "failed":
+            self._problem.append(alert("info", last.message or f"The run is {last.state}."))
             return
+        self._problem.append(alert("error", last.message or "The run failed without a reason."))
         run_id = self.run_id
 
         def show(text: str) -> None:
@@ -193,9 +177,7 @@ class RunPanel(Viewer):
 
     def _refused(self, text: str) -> None:
         self.clear()
-        self._problem.objects = [
-            pmui.Alert(title="", object=literal(text), severity="error", sizing_mode="stretch_width")
-        ]
+        self._problem.objects = [alert("error", text)]
 
     def _tell(self, text: str, fraction: float | None, *, working: bool = True) -> None:
         self._text.say(text)

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dashboards.address import query_of
-from dashboards.components.layout import columns, literal, section
+from dashboards.components.layout import columns, section
 from dashboards.components.line import Line
 from dashboards.components.run_panel import RunPanel
 from dashboards.parts.finetune_form import FinetuneForm, FinetuneState
@@ -60,18 +60,7 @@ class FinetunePage:
 
     def parts(self) -> list[Viewable]:
         """Return what the page shows."""
-        refused = [
-            pmui.Alert(
-                title="",
-                object=literal(
-                    f"The address has values that do not fit and are left out: {', '.join(self._state.refused)}."
-                ),
-                severity="warning",
-                sizing_mode="stretch_width",
-            )
-        ]
         return [
-            *(refused if self._state.refused else []),
             columns(
                 section("What to train", self._form, self._start),
                 section("Run", self._title, self._run, self._live, min_height=620),

@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dashboards.components.help import amc_help
-from dashboards.components.layout import literal, section
+from dashboards.components.layout import section
 from dashboards.components.plan_panel import PlanPanel
 from dashboards.parts.insights_agreement import AgreementPart, FetchPublished
 from dashboards.parts.insights_cell import InsightsCell
@@ -57,18 +57,7 @@ class InsightsPage:
 
     def parts(self) -> list[Viewable]:
         """Return what the page shows, from top to bottom."""
-        refused = [
-            pmui.Alert(
-                title="",
-                object=literal(
-                    f"The address has values that do not fit and are left out: {', '.join(self._state.refused)}."
-                ),
-                alert_type="warning",
-                sizing_mode="stretch_width",
-            )
-        ]
         return [
-            *(refused if self._state.refused else []),
             section("", self._form, self._panel),
             section("", pmui.FlexBox(self._map, self._cell, sizing_mode="stretch_width", gap="16px")),
             section("Agreement with the published weights", self._agreement),

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal, muted, row
+from dashboards.components.layout import Severity, alert, literal, muted, row
 from dashboards.components.run_panel import RunPanel
 from dashboards.components.table import Table
 from dashboards.session import Session
@@ -156,18 +156,12 @@ class UploadPart(Viewer):
 def report_view(session: Session, report: dict[str, Any]) -> list[Viewable]:
     """Return what an import found: rows taken, rows refused with line and reason, notes."""
     whole = report["n_accepted"] == report["n_read"]
-    kind = "success" if whole else "warning" if report["n_accepted"] else "error"
+    kind: Severity = "success" if whole else "warning" if report["n_accepted"] else "error"
     done = "added" if report["written"] else "can be taken; nothing is written yet"
     if not report["n_accepted"]:
         done = "can be taken"
     parts: list[Viewable] = [
-        pmui.Alert(
-            title="",
-            object=literal(f"{report['n_accepted']:,} of {report['n_read']:,} rows {done}."),
-            severity=kind,
-            sizing_mode="stretch_width",
-            margin=10,
-        ),
+        alert(kind, f"{report['n_accepted']:,} of {report['n_read']:,} rows {done}.", margin=10),
         *(muted(note) for note in report["notes"]),
     ]
     if report["refused"]:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
-import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dashboards.components.help import amc_help
-from dashboards.components.layout import columns, literal, section
+from dashboards.components.layout import columns, section
 from dashboards.components.plan_panel import PlanPanel
 from dashboards.parts.experiment_form import ExperimentForm
 from dashboards.parts.experiment_results import ResultsPart
@@ -67,7 +66,6 @@ class ExperimentPage:
         """Return what the page shows, from top to bottom."""
         heading, note, table_note = self._texts
         return [
-            *self._refused(),
             columns(
                 section("What to compare", self._form),
                 pn.Column(
@@ -80,16 +78,6 @@ class ExperimentPage:
             ),
             section("Table", *self._results.table, note=table_note),
             section("How AMC works", amc_help()),
-        ]
-
-    def _refused(self) -> list[Viewable]:
-        if not self._state.refused:
-            return []
-        text = f"The address has values that do not fit and are left out: {', '.join(self._state.refused)}."
-        return [
-            pmui.Alert(
-                title="", object=literal(text), severity="warning", sizing_mode="stretch_width", margin=10
-            )
         ]
 
     # -- which plan ------------------------------------------------------------------------------

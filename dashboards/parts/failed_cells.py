@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import panel as pn
-import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal
+from dashboards.components.layout import alert, literal
 from dashboards.session import Session
+from moma_app.jobs.states import SHORT
 from moma_app.plots.text import count
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ REASONS = 3
 """Reasons that are told; all of them stand in the list of cells."""
 LINKED = 4
 """Runs of one reason that are linked."""
-SHORT = 8
-"""Digits of a run's id that people see."""
+_MARGIN = (4, 10)
 
 
 class FailedCells(Viewer):
@@ -43,19 +42,17 @@ class FailedCells(Viewer):
             reasons.setdefault(each.message or "The run says no reason.", []).append(each)
         told = [self._reason(reason, cells) for reason, cells in list(reasons.items())[:REASONS]]
         if len(reasons) > REASONS:
-            told.append(f"{count(len(reasons) - REASONS, 'other reason')}: see the list of all cells.")
-        self._view.objects = [
-            pmui.Alert(title="", object=text, severity="error", sizing_mode="stretch_width", margin=(4, 10))
-            for text in told
-        ]
+            rest = f"{count(len(reasons) - REASONS, 'other reason')}: see the list of all cells."
+            told.append(alert("error", rest, margin=_MARGIN))
+        self._view.objects = told
 
-    def _reason(self, reason: str, cells: Sequence[CellRun]) -> str:
-        first = literal(cells[0].cell.label) + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
+    def _reason(self, reason: str, cells: Sequence[CellRun]) -> Viewable:
+        first = cells[0].cell.label + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
         links = ", ".join(
             f'<a style="color: inherit" href="{self._session.link("runs", f"?run={each.run}")}">run {literal(each.run[:SHORT])}</a>'
             for each in cells[:LINKED]
         )
-        return f"{first}: {literal(reason)} ({links})"
+        return alert("error", f"{first}: {reason}", links=f" ({links})", margin=_MARGIN)
 
     def __panel__(self) -> Viewable:
         return self._view

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.parts.recipe_fields import SEED, settings, values_of
 from dashboards.services import get_jobs
 from moma_app.errors import DataNotFoundError, InputError
+from moma_app.jobs.states import SHORT
 from moma_app.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ UNITS = {"finetune": "", "compose": "", "cell": "of."}
 """Units whose result has a tested fit, and where the parameters that say on which rows begin."""
 MOST = 200
 """Newest runs of a task that are looked through."""
-SHORT = 8
-"""Digits of a run's id that are shown."""
 MOST_BARS = 12
 MOST_SETTINGS = 3
 

@@ -210,7 +210,7 @@ class _Said(Viewer):
 
     def _show(self, text: str, kind: str) -> None:
         shown = "<br>".join(literal(line) for line in text.splitlines())
-        self._note.param.update(object=shown, alert_type=kind, visible=True)
+        self._note.param.update(object=shown, severity=kind, visible=True)
 
     def __panel__(self) -> Viewable:
         return self._view

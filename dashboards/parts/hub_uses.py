@@ -16,9 +16,9 @@ from panel.viewable import Viewable, Viewer
 from dashboards.components.figure import Figure
 from dashboards.components.layout import empty, muted
 from dashboards.components.table import Table
-from dashboards.parts.run_words import SHORT
 from dashboards.services import all_tasks, get_jobs
 from dashboards.session import Session
+from moma_app.jobs.states import SHORT
 from moma_app.plots.text import with_unit_after
 
 if TYPE_CHECKING:

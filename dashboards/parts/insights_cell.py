@@ -17,6 +17,7 @@ from dashboards.components.small_table import Link, SmallTable, Value
 from dashboards.parts.insights_state import InsightsState
 from dashboards.parts.insights_story import SplitLine, Story, tell, tell_published
 from dashboards.session import Session
+from moma_app.jobs.states import SHORT
 from moma_app.plots.text import number, weight_text, with_unit, with_unit_after
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from moma_app.experiments.published import PublishedWeights
     from moma_app.hub.card import Card
 
-SHORT = 8
-"""Digits of a run's id that people see."""
 WAITING = (
     "Click a cell of the map, or choose a task and a module here, to see what the module is to the task."
 )

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 import param
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal, row
+from dashboards.components.layout import alert, row
 from dashboards.components.multi_picker import MultiPicker
 from dashboards.parts.insights_state import KINDS, ORDERS, SPLITS, VIEWS, Choices, InsightsState, choices
 from dashboards.services import hub_choices
@@ -131,9 +131,7 @@ class InsightsForm(Viewer):
         self._on_choices(offered)
 
     def _refuse(self, text: str) -> None:
-        self._problem.objects = [
-            pmui.Alert(title="", object=literal(text), alert_type="error", sizing_mode="stretch_width")
-        ]
+        self._problem.objects = [alert("error", text)]
         self._on_choices(None)
 
     def __panel__(self) -> Viewable:

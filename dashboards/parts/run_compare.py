@@ -19,6 +19,7 @@ from dashboards.parts.run_state import RunsState
 from dashboards.services import get_jobs
 from dashboards.session import Session
 from moma_app.jobs.record import Record
+from moma_app.jobs.states import SHORT
 from moma_app.plots.text import count
 
 NAME = "Name"
@@ -132,7 +133,7 @@ def _value(record: Record, name: str) -> str:
 
 
 def _by_run(records: Sequence[Record], values: Sequence[str]) -> dict[str, str]:
-    return {record.id[: run_words.SHORT]: value for record, value in zip(records, values, strict=True)}
+    return {record.id[:SHORT]: value for record, value in zip(records, values, strict=True)}
 
 
 def _read(starts: Sequence[str]) -> _Compared:

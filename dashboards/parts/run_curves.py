@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboards.components.figure import Draw
-from dashboards.parts.run_words import SHORT, unit_of_task
+from dashboards.parts.run_words import unit_of_task
 from dashboards.services import get_jobs
 from moma_app.errors import DataNotFoundError
+from moma_app.jobs.states import SHORT
 from moma_app.progress import EpochEnded, Event
 
 if TYPE_CHECKING:

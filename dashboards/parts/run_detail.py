@@ -25,6 +25,7 @@ from dashboards.services import get_jobs
 from dashboards.session import Session
 from moma_app.errors import DataNotFoundError
 from moma_app.jobs.record import Record
+from moma_app.jobs.states import SHORT
 from moma_app.progress import Event
 
 EVERY = 3000
@@ -174,7 +175,7 @@ class RunDetail(Viewer):
         record = self._record
 
         def done(_: Any) -> None:
-            self._session.say(f"Run {record.id[: run_words.SHORT]} is deleted.")
+            self._session.say(f"Run {record.id[:SHORT]} is deleted.")
             self._state.run = ""
 
         self._confirm.ask(

@@ -20,6 +20,7 @@ from dashboards.parts.run_state import RunsState
 from dashboards.session import Session
 from moma_app.jobs.listing import Page
 from moma_app.jobs.record import Record
+from moma_app.jobs.states import SHORT
 from moma_app.plots.text import count
 
 EVERY = 3000
@@ -186,13 +187,13 @@ class RunList(Viewer):
     # -- what is done ----------------------------------------------------------------------------
 
     def _open(self, number: int) -> None:
-        self._state.run = self._records[number].id[: run_words.SHORT]
+        self._state.run = self._records[number].id[:SHORT]
 
     def _show_comparison(self) -> None:
         if len(self._ticked) > MOST_COMPARED:
             self._session.fail(f"At most {MOST_COMPARED} runs fit beside each other: untick some.")
             return
-        self._state.compare = [run_id[: run_words.SHORT] for run_id in self._ticked]
+        self._state.compare = [run_id[:SHORT] for run_id in self._ticked]
 
     def _ask_cancel(self) -> None:
         chosen = [record for record in self._ticked.values() if record.open]
@@ -234,7 +235,7 @@ class RunList(Viewer):
 
 def _row(record: Record) -> dict[str, str]:
     return {
-        "Run": record.id[: run_words.SHORT],
+        "Run": record.id[:SHORT],
         "State": run_words.state_text(record),
         "Name": record.name,
         "Task": record.task,

@@ -11,8 +11,6 @@ from moma_app.jobs.states import State
 from moma_app.plots.text import number, seconds_text, with_unit
 from moma_app.work.headline import main_metric
 
-SHORT = 8
-"""Digits of a run's id that people see."""
 SIGNS: dict[State, str] = {
     "queued": "…",
     "running": "▶",

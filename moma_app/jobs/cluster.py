@@ -305,10 +305,11 @@ def _sees_all(files: list[tuple[str, int]]) -> bool:
 
 
 def _is_idle(service: Service) -> bool:
+    """Return whether local workers say that they have nothing to do; one that is slow to answer may be busy."""
     from distributed import Client
 
     try:
         with Client(service.address, security=service.security(), timeout=5, set_as_default=False) as client:
             return not any(client.processing().values())
     except (OSError, TimeoutError):
-        return True
+        return False

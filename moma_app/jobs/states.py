@@ -1,4 +1,4 @@
-"""States of a run, and how MLflow calls them."""
+"""States of a run, how MLflow calls them, and how much of a run's id people see."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ STATES: tuple[State, ...] = get_args(State)
 OPEN: frozenset[State] = frozenset({"queued", "running"})
 """States that change without anybody's doing."""
 RESUMABLE: frozenset[State] = frozenset({"failed", "cancelled", "interrupted"})
+
+SHORT = 8
+"""Digits of a run's id that people see."""
 
 MLFLOW_STATUS: dict[State, str] = {
     "queued": "SCHEDULED",
