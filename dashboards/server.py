@@ -18,6 +18,7 @@ from moma_app.errors import InputError, MomaError
 MEGABYTE = 1_000_000
 CHUNK = 10 * MEGABYTE
 """Of an upload, sent in one message."""
+STATIC = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Authentication:
             raise InputError("Choose one way to log in: a password or OAuth.")
         cookies = {"cookie_secret": secrets.token_urlsafe(32), "oauth_encryption_key": None}
         if self.password:
-            return {"basic_auth": self.password, **cookies}
+            return {"basic_auth": self.password, "login_template": str(STATIC / "login.html"), **cookies}
         if self.provider:
             if not (self.key and self.secret):
                 raise InputError("OAuth needs the key and the secret that the provider gave you.")
@@ -124,7 +125,7 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
             address=options.address,
             port=port,
             websocket_origin=_origins(options, port),
-            static_dirs={"moma": str(Path(__file__).parent / "static")},
+            static_dirs={"moma": str(STATIC)},
             websocket_max_message_size=2 * CHUNK,
             http_server_kwargs={"max_buffer_size": 2 * CHUNK},
             keep_alive_milliseconds=10_000,

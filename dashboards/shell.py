@@ -59,8 +59,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
         sizing_mode="stretch_width",
         margin=(16, 24, 8, 24),
     )
-    parts = page.build(session)
-    content = pn.Column(*_refused(session), *parts, sizing_mode="stretch_width", margin=(0, 14, 48, 14))
+    content = pn.Column(*_content(page, session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
     _deliver_from_now_on(pn.state.curdoc)
     pn.state.curdoc.title = page.tab
@@ -78,6 +77,15 @@ def _deliver_from_now_on(document: Any) -> None:
     connected = getattr(pn.state, "_connected", None)
     if connected is not None:
         connected[document] = True
+
+
+def _content(page: PageInfo, session: Session) -> list[Viewable]:
+    """Build what the page shows; if that fails, the page says why."""
+    try:
+        parts = list(page.build(session))
+    except Exception as exc:  # noqa: BLE001 - the user needs a sentence and the menu, not a traceback
+        return [alert("error", session.sentence(exc), margin=10)]
+    return [*_refused(session), *parts]
 
 
 def _refused(session: Session) -> list[Viewable]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from moma_app.cli.output import say
+from moma_app.config import get_settings
+from moma_app.config.sources import SECRETS
+
+_PASSWORD, _KEY, _SECRET = SECRETS
 
 
 def dashboard(
@@ -21,7 +26,7 @@ def dashboard(
         str | None,
         typer.Option(
             "--password",
-            envvar="MOMA_DASHBOARD_PASSWORD",
+            envvar=_PASSWORD,
             help="Ask for this password, or for those of a JSON file {user: password}.",
         ),
     ] = None,
@@ -29,10 +34,10 @@ def dashboard(
         str | None, typer.Option("--oauth", metavar="PROVIDER", help="Log in with OAuth: github, google, …")
     ] = None,
     oauth_key: Annotated[
-        str | None, typer.Option("--oauth-key", envvar="MOMA_OAUTH_KEY", help="The client's id.")
+        str | None, typer.Option("--oauth-key", envvar=_KEY, help="The client's id.")
     ] = None,
     oauth_secret: Annotated[
-        str | None, typer.Option("--oauth-secret", envvar="MOMA_OAUTH_SECRET", help="The client's secret.")
+        str | None, typer.Option("--oauth-secret", envvar=_SECRET, help="The client's secret.")
     ] = None,
     oauth_redirect: Annotated[
         str | None,
@@ -45,6 +50,9 @@ def dashboard(
     """Open the dashboard in the browser. Ctrl-C ends it; runs go on."""
     from dashboards.server import Authentication, ServerOptions, serve
 
+    get_settings()  # what is wrong with them is said now, not on every page
+    for name in SECRETS:
+        os.environ.pop(name, None)  # the workers that this process starts need not know
     options = ServerOptions(
         address=address,
         port=port,

@@ -15,6 +15,8 @@ from moma_app.errors import InputError, UnknownNameError
 PREFIX = "MOMA_"
 FILE_VARIABLE = "MOMA_CONFIG"
 """Names the only configuration file to read."""
+SECRETS = ("MOMA_DASHBOARD_PASSWORD", "MOMA_OAUTH_KEY", "MOMA_OAUTH_SECRET")
+"""Read by ``moma dashboard`` alone: no settings, because those are shown, kept in files and handed to workers."""
 OTHER_NAMES = {"MLFLOW_TRACKING_URI": "tracking"}
 """Variables of other programs that say the same; ours are stronger."""
 
@@ -120,7 +122,7 @@ def from_environment(variables: Iterable[tuple[str, str]], keys: Collection[str]
         if name in present:
             given[key] = Given(present[name], Origin("environment", name))
     for name, value in present.items():
-        if not name.startswith(PREFIX) or name == FILE_VARIABLE:
+        if not name.startswith(PREFIX) or name == FILE_VARIABLE or name in SECRETS:
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in keys:

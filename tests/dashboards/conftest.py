@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -20,8 +19,6 @@ def dashboard(tmp_path_factory) -> Iterator[Dashboard]:
 @pytest.fixture(scope="session")
 def chromium():
     """The browser that the tests of this process share."""
-    if not os.environ.get("MOMA_BROWSER_TESTS"):
-        pytest.skip("browser tests run with MOMA_BROWSER_TESTS=1")
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium, or `make test`, which does it")
     from playwright.sync_api import sync_playwright

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
-from urllib.request import Request, urlopen
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
+from serving import start, stop
 
 from dashboards.server import Authentication, ServerOptions, is_loopback, serve
 from moma_app.errors import InputError
@@ -44,6 +48,35 @@ def test_a_port_in_use_is_said():
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"cannot listen on 127.0.0.1:{port}"):
             serve(ServerOptions(port=port, browser=False), lambda _: None)
+
+
+def test_a_wrong_setting_is_said_before_anything_is_served():
+    done = subprocess.run(
+        [sys.executable, "-m", "moma_app", "dashboard", "--no-browser", "--port", "0"],
+        env={**os.environ, "MOMA_THREADS": "many"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The environment variable MOMA_THREADS cannot be 'many'")
+
+
+def test_a_password_from_the_environment_is_asked_for(tmp_path):
+    server = start(tmp_path / "home", MOMA_DASHBOARD_PASSWORD="open sesame")
+    visitor = build_opener(HTTPCookieProcessor(CookieJar()))
+    try:
+        for given in ("", "open", "open sesame"):
+            login = visitor.open(server.url + "/runs", timeout=60)
+            assert "/login" in login.url
+            assert "http" not in login.read().decode()  # nothing comes from elsewhere
+            form = urlencode({"username": "ada", "password": given}).encode()
+            answer = visitor.open(Request(server.url + "/login", form), timeout=60)
+            assert ("Invalid username or password" in answer.read().decode()) == (given != "open sesame")
+        assert answer.url == server.url + "/runs"
+    finally:
+        stop(server)
 
 
 def test_oauth_needs_its_key():

@@ -153,7 +153,7 @@ def test_a_worker_has_all_cores_that_the_user_gives_it(home, units, monkeypatch)
 
 
 def test_without_work_the_workers_end_by_themselves(home, monkeypatch):
-    monkeypatch.setenv("MOMA_IDLE_MINUTES", "0.05")
+    monkeypatch.setenv("MOMA_IDLE_MINUTES", "0.15")
     service = ensure_service(get_settings(), idle=lambda _: False)
     assert service.alive
     # A worker that was still starting when its scheduler ended tries for its death timeout of 60 s.
