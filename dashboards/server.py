@@ -18,6 +18,8 @@ from moma_app.errors import InputError, MomaError
 MEGABYTE = 1_000_000
 CHUNK = 10 * MEGABYTE
 """Of an upload, sent in one message."""
+WARM_AFTER = 4.0
+"""Seconds from the first page to the start of the local workers, which would slow its drawing down."""
 STATIC = Path(__file__).parent / "static"
 
 
@@ -109,10 +111,16 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     # The origins that may connect are fixed before the server listens.
     port = options.port or _free_port(options.address)
 
+    warming = threading.Timer(WARM_AFTER, _warm)
+    warming.daemon = True
+
     def builder(page: Any) -> Callable[[], Any]:
         def build() -> Any:
             prepare()
-            return build_page(page, lambda slug, query: f"/{slug}{query}")
+            built = build_page(page, lambda slug, query: f"/{slug}{query}")
+            if not warming.ident:
+                warming.start()
+            return built
 
         return build
 
@@ -141,7 +149,6 @@ def serve(options: ServerOptions, ready: Callable[[str], None]) -> None:
     server.start()
     address = f"http://{_shown(options.address)}:{server.port}"
     ready(address)
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
     if options.browser:
         server.io_loop.add_callback(lambda: _open(address))
     try:

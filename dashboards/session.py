@@ -48,6 +48,9 @@ class Session(param.Parameterized):
         self._doc = pn.state.curdoc
         self._ends: list[Callable[[], None]] = []
         self._ended = False
+        self._drawn = False
+        self._at_drawn: list[Callable[[], Any]] = []
+        pn.state.onload(self._begin)
         pn.state.on_session_destroyed(self._end)
 
     # -- address ---------------------------------------------------------------------------------
@@ -87,6 +90,8 @@ class Session(param.Parameterized):
     ) -> None:
         """Do something that may take a moment beside the page, and go on in the page with its result.
 
+        It begins when the browser has drawn the page: that comes first, and Panel drops what changes before.
+
         Args:
             work: is called in a thread; must not touch the page.
             then: is called with its result, in the page.
@@ -103,7 +108,7 @@ class Session(param.Parameterized):
                 if then is not None:
                     self.later(lambda: then(result))
 
-        _POOL.submit(do)
+        self._when_drawn(lambda: _POOL.submit(do))
 
     def later(self, action: Callable[[], None]) -> None:
         """Do something in the page, from any thread; nothing if the tab has gone."""
@@ -143,10 +148,34 @@ class Session(param.Parameterized):
 
     def every(self, milliseconds: int, action: Callable[[], None]) -> Callable[[], None]:
         """Repeat something in the page; returns what ends it."""
-        callback = pn.state.add_periodic_callback(self.guard(action), period=milliseconds)
-        stop: Callable[[], None] = callback.stop
+        callback = pn.state.add_periodic_callback(self.guard(action), period=milliseconds, start=False)
+        ended = False
+
+        def begin() -> None:
+            if not ended:
+                callback.start()
+
+        def stop() -> None:
+            nonlocal ended
+            ended = True
+            callback.stop()
+
+        self._when_drawn(begin)
         self.at_end(stop)
         return stop
+
+    def _when_drawn(self, action: Callable[[], Any]) -> None:
+        if self._drawn:
+            action()
+        else:
+            self._at_drawn.append(action)
+
+    def _begin(self) -> None:
+        """Do what has waited for the page to be drawn."""
+        self._drawn = True
+        waiting, self._at_drawn = self._at_drawn, []
+        for action in waiting:
+            action()
 
     # -- messages --------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 from panel.io.resources import LOCAL_DIST
+from panel.util import edit_readonly
 from panel.viewable import Viewable
 
 from dashboards.components.layout import alert
@@ -48,6 +49,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
         busy_indicator=None,
         css_classes=["moma-page"],
     )
+    _leave_others_alone(frame)
 
     def change_theme(event: Any) -> None:
         session.mode = session.browser.theme = "dark" if event.new else "light"
@@ -61,22 +63,19 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     )
     content = pn.Column(*_content(page, session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
-    _deliver_from_now_on(pn.state.curdoc)
     pn.state.curdoc.title = page.tab
     pn.state.curdoc.config.notify_connection_status = False  # the page tells it in its own words
     return frame
 
 
-def _deliver_from_now_on(document: Any) -> None:
-    """Have every change of a page reach the browser.
+def _leave_others_alone(frame: pmui.Page) -> None:
+    """Untie a page from whether the server is busy, which it does not show.
 
-    Panel (1.9) takes a page for unconnected until the browser has drawn all of it, and drops what changes in a
-    layout or by a click until then, although the browser has fetched the page's content long before: what came
-    in that second would never be shown.
+    Panel keeps one such flag for all sessions: each event of anybody would be sent to everybody twice, and each
+    time all parts of every open page looked through.
     """
-    connected = getattr(pn.state, "_connected", None)
-    if connected is not None:
-        connected[document] = True
+    with edit_readonly(frame):
+        frame.busy = False
 
 
 def _content(page: PageInfo, session: Session) -> list[Viewable]:

@@ -58,36 +58,31 @@ class TaskPicker(Viewer):
             self.value = choose
         self._session.background(lambda: offers(self._accept), self._offer)
 
-    def _offer(self, found: tuple[dict[str, str], list[str]]) -> None:
-        labels, absent = found
+    def _offer(self, labels: dict[str, str]) -> None:
         chosen = self.value if self.value in labels.values() else next(iter(labels.values()), "")
-        disabled = [name for name in absent if name != chosen]  # a disabled one cannot be shown as chosen
-        self._select.param.update(options=labels, disabled_options=disabled, value=chosen or None)
+        self._select.param.update(options=labels, value=chosen or None)
         self.value = chosen
 
     def _follow(self, name: str) -> None:
         """Show a task that a page has chosen."""
         if name and name not in self._select.values:
             self._select.options = {**self._select.options, name: name}
-        if name in self._select.disabled_options:
-            self._select.disabled_options = [
-                other for other in self._select.disabled_options if other != name
-            ]
         self._select.value = name or None
 
     def __panel__(self) -> Viewable:
         return self._select
 
 
-def offers(accept: Callable[[Task], bool]) -> tuple[dict[str, str], list[str]]:
-    """Return names of tasks by what the list shows, and the names of those whose data is not here.
+def offers(accept: Callable[[Task], bool]) -> dict[str, str]:
+    """Return names of tasks by what the list shows.
 
-    The user's own come first, then tasks that modules can help, the smallest first, then those that modules are trained on.
+    The user's own come first, then tasks that modules can help, then those that modules are trained on; what is
+    not on this machine comes last, and who chooses it is told how to get it.
     """
     order = {"user": 0, "downstream": 1, "demo": 2}
     tasks = [task for task in all_tasks() if accept(task)]
     tasks.sort(key=lambda task: (not task.available, order.get(task.spec.role, len(order))))
-    return {describe(task): task.name for task in tasks}, [t.name for t in tasks if not t.available]
+    return {describe(task): task.name for task in tasks}
 
 
 def describe(task: Task) -> str:

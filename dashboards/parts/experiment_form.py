@@ -201,10 +201,10 @@ def read_tasks() -> tuple[dict[str, str], list[str], int]:
     """Return the tasks that are here by what a list shows, those that modules are to help, and how many are not here."""
     from moma_app.tasks import get_task
 
-    offered, absent = offers(composable)
-    present = {label: name for label, name in offered.items() if name not in absent}
-    helped = [name for name in present.values() if get_task(name).spec.role in HELPED]
-    return present, helped, len(absent)
+    tasks = {label: get_task(name) for label, name in offers(composable).items()}
+    present = {label: task for label, task in tasks.items() if task.available}
+    helped = [task.name for task in present.values() if task.spec.role in HELPED]
+    return {label: task.name for label, task in present.items()}, helped, len(tasks) - len(present)
 
 
 def _text_button(label: str, session: Session, action: Any) -> pmui.Button:

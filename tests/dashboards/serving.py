@@ -24,8 +24,10 @@ FLAGS = [
     "--ignore-gpu-blocklist",
 ]
 START = 90.0
-SLOW = 25_000
+SLOW = 30_000
 """Milliseconds that anything on a page may take on a busy machine."""
+RUN = 150_000
+"""Milliseconds that a short run may take there, with the start of its workers."""
 
 SALT = """data_NaCl
 _cell_length_a 5.64
@@ -54,11 +56,13 @@ class Dashboard:
     Attributes:
         url: without a slash at its end.
         home: its MOMA_HOME.
+        log: all that it has printed.
     """
 
     url: str
     home: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    log: Path
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -74,32 +78,36 @@ class Dashboard:
     def restart(self) -> None:
         """Start it anew at the same port."""
         again = start(self.home, "--port", str(self.port), *self.options, **self.environment)
-        self.process = again.process
+        self.process, self.log = again.process, again.log
 
 
 def start(home: Path, *options: str, **environment: str) -> Dashboard:
     """Start a server as a user does, and wait until it listens."""
     chosen = options if "--port" in options else ("--port", "0", *options)
     home.mkdir(parents=True, exist_ok=True)
-    log = (home / "dashboard.log").open("a")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moma_app", "dashboard", "--no-browser", *chosen],
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        env={**os.environ, "MOMA_HOME": str(home), "MOMA_ENGINE": "local", "MOMA_DATA": "", **environment},
-        cwd=home,
-    )
+    # Into a file: a pipe that nobody empties stops the server when it is full.
+    log = home / f"dashboard-{len(list(home.glob('dashboard-*.log')))}.log"
+    with log.open("w") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moma_app", "dashboard", "--no-browser", *chosen],
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            env={
+                **os.environ,
+                "MOMA_HOME": str(home),
+                "MOMA_ENGINE": "local",
+                "MOMA_DATA": "",
+                **environment,
+            },
+            cwd=home,
+        )
     deadline = time.monotonic() + START
-    assert process.stdout is not None
-    while time.monotonic() < deadline:
-        line = process.stdout.readline()
-        if found := re.search(r"http://[\w.\[\]:]+:\d+", line):
-            return Dashboard(found.group(0), home, process, options, environment)
-        if process.poll() is not None:
-            break
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"is at (http://[\w.\[\]:]+:\d+)", log.read_text()):
+            return Dashboard(found.group(1), home, process, log, options, environment)
+        time.sleep(0.05)
     process.kill()
-    raise RuntimeError(f"The dashboard did not start: {(home / 'dashboard.log').read_text()[-2000:]}")
+    raise RuntimeError(f"The dashboard did not start: {log.read_text()[-2000:]}")
 
 
 def stop(server: Dashboard) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import expect
-from serving import SALT
+from serving import RUN, SALT
 
 
 def compose(tab) -> str:
     """Press Compose and wait for the end; returns the run's id from the address."""
     tab.get_by_role("button", name="Compose").click()
-    tab.get_by_text("Composition finished").wait_for()
+    tab.get_by_text("Composition finished").wait_for(timeout=RUN)
     return re.search(r"run=([0-9a-f]{32})", tab.url).group(1)
 
 
@@ -20,11 +20,11 @@ def test_from_choosing_to_weights_and_a_prediction(tabs):
     tab.get_by_text("train / validation / test").wait_for()
     compose(tab)
     tab.get_by_role("gridcell", name="mp_gvrh").wait_for()
-    tab.get_by_text(re.compile(r"Test MAE 0\.2\d* log10\(GPa\)")).wait_for()
+    tab.get_by_text(re.compile(r"Test MAE 0\.2\d* log10\(GPa\)")).wait_for(timeout=RUN)
     tab.locator("input[type=file]").set_input_files(
         {"name": "<i>salt</i>.cif", "mimeType": "chemical/x-cif", "buffer": SALT.encode()}
     )
-    tab.get_by_text("Prediction finished").wait_for()
+    tab.get_by_text("Prediction finished").wait_for(timeout=RUN)
     tab.get_by_role("gridcell", name="<i>salt</i>.cif").wait_for()
     expect(tab.get_by_role("gridcell", name="NaCl", exact=True)).to_be_visible()
 
@@ -32,7 +32,7 @@ def test_from_choosing_to_weights_and_a_prediction(tabs):
 def test_settings_change_the_weights_at_once_and_a_reload_keeps_them(tabs):
     tab = tabs.open("/?task=elemental_bulk_modulus&split=1")
     run = compose(tab)
-    tab.get_by_text(re.compile("Test MAE")).wait_for()
+    tab.get_by_text(re.compile("Test MAE")).wait_for(timeout=RUN)
     temperature = tab.get_by_label("Temperature T")
     temperature.fill("1")
     temperature.press("Enter")
@@ -53,7 +53,7 @@ def test_two_tabs_compose_side_by_side(tabs):
     for tab in (first, second):
         tab.get_by_role("button", name="Compose").click()
     for tab in (first, second):
-        tab.get_by_text("Composition finished").wait_for()
+        tab.get_by_text("Composition finished").wait_for(timeout=RUN)
     assert first.url != second.url
 
 
@@ -65,4 +65,4 @@ def test_an_address_of_nothing_is_said_in_one_sentence(tabs):
 def test_a_module_kind_without_modules_is_said(tabs):
     tab = tabs.open("/?task=elemental_bulk_modulus&kind=adapter")
     tab.get_by_role("button", name="Compose").click()
-    tab.get_by_text(re.compile("no usable module of kind 'adapter'")).wait_for()
+    tab.get_by_text(re.compile("no usable module of kind 'adapter'")).first.wait_for(timeout=RUN)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from pymatgen.core import Lattice, Structure
+from serving import RUN
 
 from dashboards.uploads import safe_suffix
 
@@ -34,15 +36,15 @@ def test_a_good_file_becomes_a_dataset_with_a_split(tabs):
     tab.get_by_text("salts.jsonl: a table, 20 rows").wait_for()
     tab.get_by_label("Unit of the values").fill("eV")
     tab.get_by_role("button", name="Check").click()
-    tab.get_by_text("20 of 20 rows can be taken; nothing is written yet.").wait_for()
+    tab.get_by_text("20 of 20 rows can be taken; nothing is written yet.").wait_for(timeout=RUN)
     tab.get_by_role("button", name="Add to my datasets").click()
-    tab.get_by_text("20 of 20 rows added.").wait_for()
-    assert "task=salts" in tab.url
+    tab.get_by_text("20 of 20 rows added.").wait_for(timeout=RUN)
+    tab.wait_for_url(re.compile("task=salts"))
     tab.get_by_label("Validation share").fill("0.1")
     tab.get_by_role("button", name="Set split").click()
     tab.get_by_text("split 0: 14 / 2 / 4").wait_for()
     tab.get_by_role("button", name="Look for duplicates").click()
-    tab.get_by_text("Search finished").wait_for()
+    tab.get_by_text("Search finished").wait_for(timeout=RUN)
 
 
 def test_a_bad_row_is_told_with_its_line_and_a_bad_file_in_one_sentence(tabs):
@@ -50,7 +52,7 @@ def test_a_bad_row_is_told_with_its_line_and_a_bad_file_in_one_sentence(tabs):
     give(tab, "half.jsonl", table(bad=True))
     tab.get_by_text("half.jsonl: a table, 20 rows").wait_for()
     tab.get_by_role("button", name="Check").click()
-    tab.get_by_text("19 of 20 rows can be taken").wait_for()
+    tab.get_by_text("19 of 20 rows can be taken").wait_for(timeout=RUN)
     tab.get_by_role("gridcell", name="salt-7").wait_for()
     give(tab, "nothing.csv", b"\x00\x01\x02")
     tab.get_by_text("nothing.csv").first.wait_for()

@@ -7,18 +7,17 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import expect
+from serving import RUN
 
 TASK = "elemental_bulk_modulus"
 ROWS = f"tasks={TASK}&splits=4&hub=builtin"
 """Rows that no other test computes cells for."""
-LONG = 240_000
-"""Milliseconds that two cells may take on a busy machine; they take five seconds each on an idle one."""
 
 
 def do(tab, cells: int, of: int) -> None:
     """Start the cells that are missing and wait for them."""
     tab.get_by_role("button", name=re.compile(rf"^Start {cells} cells?$")).click()
-    tab.get_by_text(f"All {of} cells done.").wait_for(timeout=LONG)
+    tab.get_by_text(f"All {of} cells done.").wait_for(timeout=RUN)
 
 
 def saved(tab, button: str) -> list[dict[str, str]]:
@@ -93,7 +92,7 @@ def test_fine_tuning_is_a_learner_with_a_recipe_and_epochs(tabs):
 def test_a_cell_that_fails_says_why_and_leads_to_its_run(tabs):
     tab = tabs.open(f"/few-shot?{ROWS}&methods=bare&shots=full&learner=finetune&options=max_atoms:1")
     tab.get_by_role("button", name="Start 1 cell").click()
-    tab.get_by_text("no validation structure has 1 atoms or fewer").wait_for(timeout=LONG)
+    tab.get_by_text("no validation structure has 1 atoms or fewer").wait_for(timeout=RUN)
     tab.get_by_text("0 of 1 cell done, 1 failed").wait_for()
     link = tab.get_by_role("link", name=re.compile(r"^run [0-9a-f]{8}$"))
     assert re.search(r"/runs\?run=[0-9a-f]{32}$", link.get_attribute("href"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Tabs
 from playwright.sync_api import expect
-from serving import start, stop
+from serving import RUN, start, stop
 
 TASK = "elemental_bulk_modulus"
 QUICK = "fit.head_epochs:1,fit.min_batches:2,max_atoms:2"
@@ -24,7 +24,7 @@ def address(changes: str, **values: str) -> str:
 
 def epoch_of(tab) -> int:
     """Return the number of the epoch that a tab shows; waits for the first."""
-    text = tab.get_by_text(re.compile(r"\d+ of \d+ \(best \d+\)")).first.inner_text()
+    text = tab.get_by_text(re.compile(r"\d+ of \d+ \(best \d+\)")).first.inner_text(timeout=RUN)
     return int(text.split()[0])
 
 
@@ -42,7 +42,7 @@ def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches
     tab.get_by_role("button", name="Stop").click()
     run = run_of(tab)
     tab.get_by_text("from the composition of 4 modules, split 0, 20 training structures, seed 0").wait_for()
-    tab.get_by_text("Fine-tuning cancelled").wait_for()
+    tab.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
     stopped = epoch_of(tab)
     assert before <= stopped < 30
 
@@ -52,12 +52,12 @@ def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches
     assert epoch_of(other) >= stopped
     expect(other.get_by_label("Epochs (at most)")).to_have_value("30")  # the form says what the run does
     for each in (tab, other):
-        each.get_by_text("Fine-tuning finished").wait_for()
+        each.get_by_text("Fine-tuning finished").wait_for(timeout=RUN)
         assert epoch_of(each) == 30
         assert run_of(each) == run
 
     tab.get_by_text("Compared with other starts").wait_for()
-    tab.get_by_role("gridcell", name="this run").wait_for()
+    tab.get_by_role("gridcell", name="this run").wait_for(timeout=RUN)
     tab.get_by_text("Worst structures").wait_for()
     expect(tab.get_by_role("link", name="Predict with it")).to_have_attribute("href", f"/predict?run={run}")
     expect(tab.get_by_role("link", name="Open in Runs")).to_have_attribute("href", f"/runs?run={run}")
@@ -71,21 +71,21 @@ def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches
     assert b"composed module" in Path(given.value.path()).read_bytes()
 
     tab.reload()
-    tab.get_by_text("Fine-tuning finished").wait_for()
+    tab.get_by_text("Fine-tuning finished").wait_for(timeout=RUN)
     tab.get_by_text("30 of 30").wait_for()
 
 
 def test_starts_are_compared_and_the_same_is_repeated_with_another_seed(tabs):
     tab = tabs.open(address("fit.epochs:2", shots="12", start="backbone"))
     tab.get_by_role("button", name="Start fine-tuning").click()
-    tab.get_by_role("gridcell", name="this run").wait_for()
+    tab.get_by_role("gridcell", name="this run").wait_for(timeout=RUN)
     first = run_of(tab)
     tab.get_by_role("button", name="Instant predictor").click()
-    tab.get_by_role("gridcell", name="instant, composed module").wait_for()
+    tab.get_by_role("gridcell", name="instant, composed module").wait_for(timeout=RUN)
 
     tab.get_by_role("button", name="Repeat with another seed").click()
     tab.get_by_text("12 training structures, seed 1, at most 2 epochs").wait_for()
-    tab.get_by_role("gridcell", name="this run").wait_for()
+    tab.get_by_role("gridcell", name="this run").wait_for(timeout=RUN)
     expect(tab.get_by_role("gridcell", name="bare backbone")).to_have_count(2)
     assert run_of(tab) != first
     tab.go_back()  # the run before is one step back
@@ -105,7 +105,9 @@ def test_what_cannot_be_used_is_said_where_it_stands_and_a_failed_run_says_why(t
     rate.press("Enter")
     expect(tab.get_by_text("must be a number")).to_have_count(0)
     tab.get_by_role("button", name="Start fine-tuning").click()
-    tab.get_by_text(re.compile("Training diverged in epoch 1 .*use a smaller learning rate")).wait_for()
+    tab.get_by_text(re.compile("Training diverged in epoch 1 .*use a smaller learning rate")).first.wait_for(
+        timeout=RUN
+    )
     tab.get_by_text("Log of the run").click()
     tab.get_by_text("TrainingDivergedError").first.wait_for()
 
@@ -132,7 +134,7 @@ def test_a_killed_dashboard_shows_the_run_that_went_on_without_it(chromium, tmp_
         assert run_of(tab) == run
         assert epoch_of(tab) > before
         tab.get_by_role("button", name="Stop").click()
-        tab.get_by_text("Fine-tuning cancelled").wait_for()
+        tab.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
     finally:
         tabs.close()
         stop(dashboard)

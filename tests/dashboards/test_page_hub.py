@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from module_factory import make_module, small_state
 from playwright.sync_api import expect
-from serving import SLOW
+from serving import RUN, SLOW
 
 from moma_app.hub import Hub
 from moma_app.hub.card import EpochRecord, Metrics, Target
@@ -106,7 +106,7 @@ def test_a_module_is_trained_into_my_hub(tabs, dashboard):
     name.fill("trained-here")
     name.press("Tab")
     tab.get_by_role("button", name="Train module").click()
-    expect(tab.get_by_text("Training finished")).to_be_visible()
+    expect(tab.get_by_text("Training finished")).to_be_visible(timeout=RUN)
     expect(cards(tab).filter(has_text="trained-here")).to_be_visible()
     assert "run=" in tab.url
     Hub(dashboard.home / "hub")["trained-here"].verify()

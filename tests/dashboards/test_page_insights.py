@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from serving import RUN
 
 TASK = "elemental_bulk_modulus"
 MODULES = ["castelli_eform", "mp_bandgap", "mp_gvrh", "mp_kvrh"]
@@ -29,7 +30,7 @@ FRAME = """canvas => {
 def fill(tab, cells: int) -> None:
     """Start what is missing and wait for it."""
     tab.get_by_role("button", name=f"Start {cells} compositions").click()
-    tab.get_by_text(f"All {cells} compositions done.").wait_for()
+    tab.get_by_text(f"All {cells} compositions done.").wait_for(timeout=RUN)
 
 
 def click_cell(tab, module: str) -> None:
@@ -104,7 +105,7 @@ def test_compositions_can_be_stopped_and_nothing_is_lost(tabs):
     tab.get_by_role("button", name="Stop").click()
     for each in (tab, other):
         each.get_by_role("button", name=re.compile(r"^Start \d compositions?$")).wait_for()
-        expect(each.get_by_role("button", name="Stop")).to_have_count(0, timeout=60_000)
+        expect(each.get_by_role("button", name="Stop")).to_have_count(0, timeout=RUN)
 
 
 def test_a_hub_without_modules_says_what_to_do(tabs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from serving import SALT
+from serving import RUN, SALT
 
 
 def test_the_whole_hub_predicts_and_a_bad_file_is_told(tabs):
@@ -17,7 +17,7 @@ def test_the_whole_hub_predicts_and_a_bad_file_is_told(tabs):
     )
     tab.get_by_text("salt.cif, bad.cif").wait_for()
     tab.get_by_role("button", name="Predict").click()
-    tab.get_by_text("1 could not be used").wait_for()
+    tab.get_by_text("1 could not be used").wait_for(timeout=RUN)
     tab.get_by_text(re.compile("^bad.cif: ")).wait_for()
     for module in ("mp_bandgap", "mp_gvrh", "mp_kvrh", "castelli_eform"):
         tab.get_by_role("gridcell", name=module).wait_for()

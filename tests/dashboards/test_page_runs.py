@@ -9,7 +9,7 @@ import secrets
 
 import pytest
 from playwright.sync_api import expect
-from serving import SLOW
+from serving import RUN, SLOW
 
 from moma_app.config import override
 from moma_app.jobs.jobs import Jobs
@@ -40,7 +40,7 @@ def test_runs_of_other_programs_are_compared_opened_repeated_and_deleted(tabs, j
     tab = tabs.open(f"/runs?text={name.removeprefix('<b>pair</b> ')}")
     rows = tab.get_by_role("row").filter(has_text=name)
     expect(rows).to_have_count(2)
-    expect(rows.filter(has_text="✓ finished")).to_have_count(2)
+    expect(rows.filter(has_text="✓ finished")).to_have_count(2, timeout=RUN)
     expect(rows.first).to_contain_text("objective 0.")
     for box in rows.get_by_role("checkbox").all():
         box.check()
@@ -69,7 +69,7 @@ def test_runs_of_other_programs_are_compared_opened_repeated_and_deleted(tabs, j
     expect(tab.get_by_role("link", name="Open in Compose")).to_have_attribute("href", f"/compose?run={first}")
 
     tab.get_by_role("button", name="Run again").click()
-    expect(tab.get_by_text("✓ finished")).to_be_visible()
+    expect(tab.get_by_text("✓ finished")).to_be_visible(timeout=RUN)
     assert f"run={first[:8]}" not in tab.url
     again = re.search("run=([0-9a-f]+)", tab.url).group(1)
     assert jobs.record(again).metrics["objective"] == jobs.record(first).metrics["objective"]
