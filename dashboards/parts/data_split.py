@@ -9,14 +9,14 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable, Viewer
 
-from dashboards.components.layout import literal, muted, row
+from dashboards.components.layout import columns, literal, muted, row
 from dashboards.session import Session
 
 if TYPE_CHECKING:
     from moma_app.tasks.own_splits import OwnSplit
 
 GROUPS = {
-    "Single rows": None,
+    "Single rows": "",
     "One formula in one part": "formula",
     "One set of elements in one part": "elements",
 }
@@ -39,18 +39,22 @@ class SplitPart(Viewer):
         self._val = pmui.FloatInput(
             label="Validation share", value=0.15, start=0.05, end=0.9, step=0.05, **small
         )
-        self._group = pmui.Select(label="Keep together", options=GROUPS, value=None, **small)
-        self._held_out = pmui.TextInput(label="Elements held out for the test, such as Li, Na", **small)
+        self._group = pmui.Select(label="Keep together", options=GROUPS, value="", **small)
+        self._held_out = pmui.TextInput(
+            label="Elements held out for the test",
+            placeholder="Li, Na",
+            **small,
+        )
         self._set = pmui.Button(label="Set split", icon="call_split", variant="outlined", margin=(8, 10))
         self._random = pmui.Button(label="Random again", variant="text", margin=(8, 10))
         self._set.on_click(session.guard(lambda _: self._change(self._written)))
         self._random.on_click(session.guard(lambda _: self._change(self._cleared)))
-        self._note = muted("")
+        self._note, self._result = muted(""), muted("")
         self._form = pn.Column(
-            pn.Row(
-                self._train, self._val, self._group, self._held_out, margin=0, sizing_mode="stretch_width"
-            ),
+            columns(self._train, self._val),
+            columns(self._group, self._held_out),
             row(self._set, self._random),
+            self._result,
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -63,7 +67,9 @@ class SplitPart(Viewer):
             name: of the task.
             own: whether it is the user's.
         """
-        self._task = name
+        if name != self._task:
+            self._task = name
+            self._result.object = ""
         self._form.visible = own
         self._note.object = literal(
             "What is left of the shares is the test part. Five splits are made, by the seeds 0 to 4."
@@ -73,7 +79,7 @@ class SplitPart(Viewer):
 
     def _change(self, act: Callable[[], str]) -> None:
         def done(text: str) -> None:
-            self._note.object = literal(text)
+            self._result.object = literal(text)
             self._on_change()
 
         self._session.background(act, done)
@@ -87,7 +93,7 @@ class SplitPart(Viewer):
         written: OwnSplit = set_split(
             get_task(self._task),
             fractions=(train, val, round(1 - train - val, 6)),
-            group=self._group.value,
+            group=self._group.value or None,
             held_out=held_out,
         )
         sizes = "; ".join(

@@ -77,8 +77,8 @@ def periodic_table(
     return hv.Overlay(layers).opts(
         xaxis=None,
         yaxis=None,
-        xlim=(-0.5, COLUMNS - 0.5),
-        ylim=(-ROWS + 0.5, 0.5),
+        xlim=(-0.55, COLUMNS - 0.45),  # with the outermost lines
+        ylim=(-ROWS + 0.45, 0.55),
         responsive=True,
         aspect=COLUMNS / ROWS,
         min_width=560,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from serving import CHROMIUM, FLAGS, SLOW, Dashboard, start, stop
@@ -63,15 +64,34 @@ class Tabs:
         if request.url.startswith(("http", "ws")) and request.url.split("/")[2].split(":")[0] not in own:
             self.problems.append(f"outside request: {request.url}")
 
+    def photograph(self, folder: Path) -> None:
+        """Save what each tab shows."""
+        for number, page in enumerate(page for context in self._contexts for page in context.pages):
+            page.screenshot(path=folder / f"tab-{number}.png", full_page=True)
+
     def close(self) -> None:
         for context in self._contexts:
             context.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep whether a test failed for its fixtures."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed
+    return report
+
+
 @pytest.fixture
-def tabs(chromium, dashboard) -> Iterator[Tabs]:
-    """Tabs on the shared server; the test fails if one of them complained."""
+def tabs(chromium, dashboard, request, tmp_path) -> Iterator[Tabs]:
+    """Tabs on the shared server; the test fails if one of them complained.
+
+    A test that failed leaves pictures of its tabs in its folder under pytest's ``--basetemp``.
+    """
     opened = Tabs(chromium, dashboard)
     yield opened
+    if getattr(request.node, "failed", False):
+        opened.photograph(tmp_path)
     opened.close()
     assert not opened.problems, "\n".join(opened.problems)
