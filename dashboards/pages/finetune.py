@@ -130,7 +130,7 @@ class FinetunePage:
 
     def _forget(self) -> None:
         """Take the run out of the address if there is none, because one could not be started."""
-        if not self._run.run_id:
+        if not self._run.run_id and self._run.state != "starting":
             self._state.run = ""
 
     def _clear(self) -> None:

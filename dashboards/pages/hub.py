@@ -20,24 +20,24 @@ def build(session: Session) -> Sequence[Viewable]:
     """Show one module, or the grid of all with what can be done with a hub."""
     state = HubState(session.query)
     session.follow(state, steps=STEPS)
-    place = pn.Column(sizing_mode="stretch_width", margin=0)
-    overview: list[Viewable] = []
+    # What is hidden stays: put in anew, parts of a page lose their size and what they were about to say.
+    detail = pn.Column(sizing_mode="stretch_width", margin=0)
+    overview = pn.Column(sizing_mode="stretch_width", margin=0)
     grid: list[HubGrid] = []
 
     def show() -> None:
         if state.module:
-            place.objects = [ModuleDetail(session, state)]
-            return
-        if grid:
+            detail.objects = [ModuleDetail(session, state)]
+        elif grid:
             grid[0].refresh()
         else:
             grid.append(HubGrid(session, state))
-            overview.extend(_overview(session, state, grid[0]))
-        place.objects = overview
+            overview.objects = _overview(session, state, grid[0])
+        detail.visible, overview.visible = bool(state.module), not state.module
 
     state.param.watch(session.guard(lambda *_: show()), list(STEPS))
     show()
-    return [place]
+    return [detail, overview]
 
 
 def _overview(session: Session, state: HubState, grid: HubGrid) -> list[Viewable]:

@@ -132,6 +132,10 @@ def test_a_killed_dashboard_shows_the_run_that_went_on_without_it(chromium, tmp_
         dashboard.restart()
         tab.get_by_role("button", name="Stop").wait_for()  # the page has come back by itself
         assert run_of(tab) == run
+        for _ in range(100):  # it tells the run from its first epoch on
+            if epoch_of(tab) > before:
+                break
+            tab.wait_for_timeout(200)
         assert epoch_of(tab) > before
         tab.get_by_role("button", name="Stop").click()
         tab.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
