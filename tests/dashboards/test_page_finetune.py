@@ -35,7 +35,7 @@ def run_of(tab) -> str:
 
 
 def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches(tabs):
-    tab = tabs.open(address("fit.epochs:30,fit.early_stopping:30", shots="20"))
+    tab = tabs.open(address("fit.epochs:14,fit.early_stopping:14", shots="20"))
     tab.get_by_text("AMC weighs the 4 full modules").wait_for()
     tab.get_by_role("button", name="Start fine-tuning").click()
     before = epoch_of(tab)
@@ -44,16 +44,16 @@ def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches
     tab.get_by_text("from the composition of 4 modules, split 0, 20 training structures, seed 0").wait_for()
     tab.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
     stopped = epoch_of(tab)
-    assert before <= stopped < 30
+    assert before <= stopped < 14
 
     tab.get_by_role("button", name="Resume").click()
     expect(tab.get_by_text("Fine-tuning cancelled")).to_have_count(0)
     other = tabs.open(f"/finetune?run={run[:8]}")
     assert epoch_of(other) >= stopped
-    expect(other.get_by_label("Epochs (at most)")).to_have_value("30")  # the form says what the run does
+    expect(other.get_by_label("Epochs (at most)")).to_have_value("14")  # the form says what the run does
     for each in (tab, other):
         each.get_by_text("Fine-tuning finished").wait_for(timeout=RUN)
-        assert epoch_of(each) == 30
+        assert epoch_of(each) == 14
         assert run_of(each) == run
 
     tab.get_by_text("Compared with other starts").wait_for()
@@ -72,7 +72,7 @@ def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches
 
     tab.reload()
     tab.get_by_text("Fine-tuning finished").wait_for(timeout=RUN)
-    tab.get_by_text("30 of 30").wait_for()
+    tab.get_by_text("14 of 14").wait_for()
 
 
 def test_starts_are_compared_and_the_same_is_repeated_with_another_seed(tabs):
