@@ -96,7 +96,7 @@ class WhyCard(Viewer):
 
         def draw(mode: Mode) -> Any:
             figure = knn_scatter(result, module, formulas=formulas, tappable=True, mode=mode)
-            on_point(figure, lambda _, row: self._explain(row))
+            on_point(figure, self._session.guard(lambda _, row: self._explain(row)))
             return figure
 
         self._figure.show(draw)

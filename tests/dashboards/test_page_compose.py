@@ -47,14 +47,21 @@ def test_settings_change_the_weights_at_once_and_a_reload_keeps_them(tabs):
     tab.get_by_text(re.compile("T = 1 and 3 modules")).wait_for()
 
 
-def test_two_tabs_compose_side_by_side(tabs):
-    first = tabs.open("/?task=elemental_bulk_modulus&split=2")
-    second = tabs.open("/?task=elemental_bulk_modulus&split=3")
-    for tab in (first, second):
-        tab.get_by_role("button", name="Compose").click()
-    for tab in (first, second):
-        tab.get_by_text("Composition finished").wait_for(timeout=RUN)
-    assert first.url != second.url
+def test_one_composes_while_another_fine_tunes_and_closing_a_tab_stops_nothing(tabs):
+    changes = "fit.epochs:5000,fit.early_stopping:5000,fit.head_epochs:1,fit.min_batches:2,max_atoms:2"
+    first = tabs.open(
+        f"/finetune?task=elemental_bulk_modulus&shots=10&start=backbone&split=2&changes={changes}"
+    )
+    first.get_by_role("button", name="Start fine-tuning").click()
+    first.get_by_text(re.compile(r"\d+ of 5000 \(best \d+\)")).first.wait_for(timeout=RUN)
+    address = first.url.removeprefix(tabs.dashboard.url)
+    second = tabs.open("/?task=elemental_bulk_modulus&split=2")
+    compose(second)
+    first.close()
+    again = tabs.open(address)
+    again.get_by_text(re.compile(r"\d+ of 5000 \(best \d+\)")).first.wait_for(timeout=RUN)
+    again.get_by_role("button", name="Stop").click()
+    again.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
 
 
 def test_an_address_of_nothing_is_said_in_one_sentence(tabs):

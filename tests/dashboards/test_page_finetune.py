@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Tabs
+from browsing import Tabs
 from playwright.sync_api import expect
 from serving import RUN, start, stop
 

@@ -1,0 +1,51 @@
+"""Browser tabs that watch over themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving import SLOW, Dashboard
+
+
+class Tabs:
+    """Opens tabs and watches over them: no console error, no request that leaves the machine."""
+
+    def __init__(self, chromium, dashboard: Dashboard) -> None:
+        self._chromium = chromium
+        self.dashboard = dashboard
+        self.problems: list[str] = []
+        self._contexts: list = []
+
+    def open(self, path: str, *, dark: bool = False, width: int = 1280, height: int = 900):
+        """Open a page of the dashboard in a browser profile of its own."""
+        context = self._chromium.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True
+        )
+        self._contexts.append(context)
+        if dark:
+            context.add_cookies([{"name": "moma_theme", "value": "dark", "url": self.dashboard.url}])
+        context.set_default_timeout(SLOW)
+        page = context.new_page()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        page.on("request", self._request)
+        page.goto(self.dashboard.url + path)
+        return page
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.problems.append(f"console: {message.text} {message.location}")
+
+    def _request(self, request) -> None:
+        own = ("127.0.0.1", "localhost")
+        if request.url.startswith(("http", "ws")) and request.url.split("/")[2].split(":")[0] not in own:
+            self.problems.append(f"outside request: {request.url}")
+
+    def photograph(self, folder: Path) -> None:
+        """Save what each tab shows."""
+        for number, page in enumerate(page for context in self._contexts for page in context.pages):
+            page.screenshot(path=folder / f"tab-{number}.png", full_page=True)
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
