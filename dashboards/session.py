@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import panel as pn
 import param
@@ -29,6 +30,10 @@ _POOL = ThreadPoolExecutor(max_workers=16, thread_name_prefix="dashboard")
 class Session(param.Parameterized):
     """What a page is given.
 
+    Args:
+        page: slug of the page.
+        links: makes an address from a page's slug and a query.
+
     Attributes:
         mode: ``light`` or ``dark``; figures are redrawn when it changes.
         browser: the invisible tie to the browser.
@@ -38,13 +43,13 @@ class Session(param.Parameterized):
 
     mode = param.Selector(default="light", objects=["light", "dark"])
 
-    def __init__(self, links: Callable[[str, str], str]) -> None:
+    def __init__(self, page: str, links: Callable[[str, str], str]) -> None:
         cookies = pn.state.cookies or {}
         super().__init__(mode="dark" if cookies.get(COOKIE) == "dark" else "light")
         self.browser = Browser(theme=self.mode)
         self.query = _query()
         self.refused: list[str] = []
-        self._links = links
+        self._page, self._links = page, links
         self._doc = pn.state.curdoc
         self._ends: list[Callable[[], None]] = []
         self._ended = False
@@ -75,7 +80,8 @@ class Session(param.Parameterized):
         self.refused += state.refused
 
         def show(*_: Any) -> None:
-            self.browser.query = state.query
+            link = urlsplit(self.link(self._page, state.query))
+            self.browser.query = f"?{link.query}" if link.query else ""
 
         state.param.watch(show, state.names())
         show()
@@ -90,7 +96,7 @@ class Session(param.Parameterized):
     ) -> None:
         """Do something that may take a moment beside the page, and go on in the page with its result.
 
-        It begins when the browser has drawn the page: that comes first, and Panel drops what changes before.
+        It begins when the browser has drawn the page, which comes first.
 
         Args:
             work: is called in a thread; must not touch the page.

@@ -36,7 +36,7 @@ def prepare() -> None:
 
 def build_page(page: PageInfo, links: Links) -> pmui.Page:
     """Build a page with its frame for the session of the moment."""
-    session = Session(links)
+    session = Session(page.slug, links)
     frame = pmui.Page(
         meta_title=page.tab,
         sidebar=[_menu(page, session)],
@@ -54,7 +54,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     def change_theme(event: Any) -> None:
         session.mode = session.browser.theme = "dark" if event.new else "light"
 
-    frame.param.watch(change_theme, "dark_theme")
+    frame.param.watch(session.guard(change_theme), "dark_theme")
     heading = pn.Column(
         pmui.Typography(page.title, variant="h5", sx={"fontWeight": 600}),
         pmui.Typography(page.summary, variant="body2", sx={"color": "text.secondary"}),
@@ -63,6 +63,7 @@ def build_page(page: PageInfo, links: Links) -> pmui.Page:
     )
     content = pn.Column(*_content(page, session), sizing_mode="stretch_width", margin=(0, 14, 48, 14))
     frame.main = [heading, content, session.browser]
+    _deliver_from_now_on(pn.state.curdoc)
     pn.state.curdoc.title = page.tab
     pn.state.curdoc.config.notify_connection_status = False  # the page tells it in its own words
     return frame
@@ -76,6 +77,17 @@ def _leave_others_alone(frame: pmui.Page) -> None:
     """
     with edit_readonly(frame):
         frame.busy = False
+
+
+def _deliver_from_now_on(document: Any) -> None:
+    """Have every change of a page reach the browser.
+
+    Panel (1.9) takes a page for unconnected until the browser has drawn all of it, and drops what changes in a
+    layout or by a click until then: a click in that second, on the theme's button say, would change nothing.
+    """
+    connected = getattr(pn.state, "_connected", None)
+    if connected is not None:
+        connected[document] = True
 
 
 def _content(page: PageInfo, session: Session) -> list[Viewable]:

@@ -25,10 +25,15 @@ SQUARE_BORDERS = {
 
 
 def holoviews() -> Any:
-    """Import HoloViews with its Bokeh side, which is slow, when the first figure is drawn."""
+    """Import HoloViews with its Bokeh side, which is slow, when the first figure is drawn.
+
+    Figures of thousands of points need no WebGL, which HoloViews uses by default: each would take seconds where
+    the browser has to emulate it.
+    """
     import holoviews as hv
     import holoviews.plotting.bokeh
 
+    hv.Store.renderers["bokeh"].webgl = False
     return hv
 
 

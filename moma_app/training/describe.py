@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from moma_app.backbones.registry import get_backbone
 from moma_app.choices import Layers
+from moma_app.hub.card import Target
 from moma_app.tasks.splits import few_shot
 from moma_app.training.outcome import FitReport
+from moma_app.training.pooling import pooling_of
 from moma_app.training.predictor import PredictorInfo
 from moma_app.training.start import Start
-from moma_app.training.supervised import pooling_of
-from moma_app.training.train_module import target_of
 
 if TYPE_CHECKING:
     from moma_app.tasks.data import TaskData
+    from moma_app.tasks.specs import TaskSpec
     from moma_app.tasks.splits import Split
     from moma_app.tasks.task import Task
 
@@ -47,4 +48,17 @@ def predictor_info(
         seed=report.seed,
         data_hash=data.content_hash(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def target_of(spec: TaskSpec) -> Target:
+    """Return what a card says of a task's target."""
+    return Target(
+        task=spec.name,
+        property=spec.property,
+        unit=spec.unit,
+        transform=spec.transform,
+        kind=spec.kind,
+        n_classes=spec.n_classes,
+        extensive=spec.extensive,
     )

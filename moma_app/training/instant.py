@@ -21,10 +21,10 @@ from moma_app.runtime import describe_hardware, pick_device, prepare
 from moma_app.training.describe import predictor_info, rows_for
 from moma_app.training.metrics import regression_errors
 from moma_app.training.outcome import FitReport
+from moma_app.training.pooling import pooling_of
 from moma_app.training.predictor import Predictor, finite_metrics
 from moma_app.training.readout import coverage, fit_gaussian_readout
 from moma_app.training.start import Start
-from moma_app.training.supervised import pooling_of
 
 if TYPE_CHECKING:
     from moma_app.tasks.task import Task

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moma_app.backbones.base import Backbone, Network, Pooling
+from moma_app.backbones.base import Backbone, Network
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.inference import apply_in_batches
 from moma_app.choices import Layers
@@ -32,6 +32,7 @@ from moma_app.training.metrics import (
 )
 from moma_app.training.model import Head, PropertyModel, TargetScale
 from moma_app.training.parallel import Parallel, layout, only_first
+from moma_app.training.pooling import pooling_of
 from moma_app.training.probe import probe
 from moma_app.training.recipe import Recipe
 from moma_app.training.settings import FitConfig, HeadConfig
@@ -181,11 +182,6 @@ def _prepare_head(
     values = values.long() if config.loss == "cross-entropy" else scale.standardise(values).float()
     val_features = apply_in_batches(model.embed, data.graphs, data.val, device, progress=progress).to(device)
     probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config, progress)
-
-
-def pooling_of(data: TaskData) -> Pooling:
-    """Return how atoms are pooled: a property that grows with the cell is a sum."""
-    return "sum" if data.spec.extensive else "mean"
 
 
 def select_rows(

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from moma_app import __version__
 from moma_app.backbones.adapters import adapter_state, attach_adapters
 from moma_app.backbones.registry import get_backbone
-from moma_app.hub.card import Card, Data, EpochRecord, Hardware, HeadInfo, Metrics, Target, module_name
+from moma_app.hub.card import Card, Data, EpochRecord, Hardware, HeadInfo, Metrics, module_name
 from moma_app.hub.module import HEAD, PREFIX, Module
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device, seed_everything
+from moma_app.training.describe import target_of
 from moma_app.training.memory import peak_memory
 from moma_app.training.metrics import RegressionErrors
 from moma_app.training.parallel import Parallel, hardware_of
@@ -24,7 +25,6 @@ from moma_app.training.supervised import Outcome, train_on_task
 
 if TYPE_CHECKING:
     from moma_app.tasks.data import TaskData
-    from moma_app.tasks.specs import TaskSpec
     from moma_app.tasks.splits import Split
 
 
@@ -134,19 +134,6 @@ def train_module(
         made_with=f"moma-app {__version__}",
     )
     return Module(card, memory=tensors)
-
-
-def target_of(spec: TaskSpec) -> Target:
-    """Return what a card says of a task's target."""
-    return Target(
-        task=spec.name,
-        property=spec.property,
-        unit=spec.unit,
-        transform=spec.transform,
-        kind=spec.kind,
-        n_classes=spec.n_classes,
-        extensive=spec.extensive,
-    )
 
 
 def fit_key(name: str, *parts: Any) -> str:

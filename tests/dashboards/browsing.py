@@ -14,18 +14,20 @@ class Tabs:
         self._chromium = chromium
         self.dashboard = dashboard
         self.problems: list[str] = []
-        self._contexts: list = []
+        self._pages: list = []
 
     def open(self, path: str, *, dark: bool = False, width: int = 1280, height: int = 900):
-        """Open a page of the dashboard in a browser profile of its own."""
-        context = self._chromium.new_context(
-            viewport={"width": width, "height": height}, accept_downloads=True
-        )
-        self._contexts.append(context)
-        if dark:
-            context.add_cookies([{"name": "moma_theme", "value": "dark", "url": self.dashboard.url}])
+        """Open a page of the dashboard.
+
+        All tests of a process share one profile of the browser, which therefore loads the libraries once.
+        """
+        context = self._chromium.contexts[0] if self._chromium.contexts else self._chromium.new_context()
+        theme = "dark" if dark else "light"
+        context.add_cookies([{"name": "moma_theme", "value": theme, "url": self.dashboard.url}])
         context.set_default_timeout(SLOW)
         page = context.new_page()
+        self._pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         page.on("request", self._request)
@@ -43,9 +45,9 @@ class Tabs:
 
     def photograph(self, folder: Path) -> None:
         """Save what each tab shows."""
-        for number, page in enumerate(page for context in self._contexts for page in context.pages):
+        for number, page in enumerate(page for page in self._pages if not page.is_closed()):
             page.screenshot(path=folder / f"tab-{number}.png", full_page=True)
 
     def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+        for page in self._pages:
+            page.close()

@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from browsing import Tabs
 from serving import Dashboard, stop
 
@@ -17,21 +16,28 @@ import dashboards
 from dashboards.pages import PAGES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.slug)
-def test_every_page_opens_at_its_own_address(tabs, page):
-    tab = tabs.open(f"/{page.slug}")
-    tab.get_by_text(page.summary).wait_for()
-    assert tab.title() == f"{page.title} · MoMa"
-
-
 def test_the_menu_leads_from_page_to_page_and_back_returns(tabs):
     tab = tabs.open("/")
-    tab.get_by_text(PAGES[0].summary).wait_for()
-    tab.get_by_role("link", name="Runs").click()
-    tab.get_by_text("Everything that ran or runs.").wait_for()
-    assert tab.url.endswith("/runs")
+    for page in (*PAGES[1:], PAGES[0]):
+        tab.get_by_role("link", name=page.title, exact=True).click()
+        tab.get_by_text(page.summary).wait_for()
+        assert tab.url == f"{tabs.dashboard.url}/{page.slug}"
+        assert tab.title() == f"{page.title} · MoMa"
     tab.go_back()
-    tab.get_by_text(PAGES[0].summary).wait_for()
+    tab.get_by_text(PAGES[-1].summary).wait_for()
+
+
+def test_the_theme_is_kept_for_the_next_page(tabs):
+    tab = tabs.open("/runs")
+    look = "getComputedStyle(document.body).backgroundColor"
+    tab.get_by_text(PAGES[-1].summary).wait_for()
+    light = tab.evaluate(look)
+    tab.get_by_role("button", name="Toggle theme").click()
+    tab.wait_for_function(f"{look} !== '{light}'")
+    tab.wait_for_function("document.cookie.includes('moma_theme=dark')")
+    tab.get_by_role("link", name="Hub", exact=True).click()
+    tab.get_by_text("The modules, where they come from").wait_for()
+    assert tab.evaluate(look) != light
 
 
 def test_panels_own_command_serves_all_pages_under_one_address(chromium, tmp_path):
