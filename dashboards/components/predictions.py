@@ -91,7 +91,7 @@ def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
         "Test MAE": any(row["test_mae"] is not None for row in rows),
         "Note": any(row["note"] for row in rows),
     }
-    names = ("File", "Formula", "Module", "Property", "Value", "± std", "Unit", "Test MAE", "Note")
+    names = ("File", "Formula", "Property", "Value", "± std", "Unit", "Module", "Test MAE", "Note")
     return [name for name in names if optional.get(name, True)]
 
 

@@ -51,6 +51,9 @@ class DatasetCard(Viewer):
 
     def show(self, name: str, split: int) -> None:
         """Show a dataset by its task's name and the seed of its split."""
+        if name and name != self._asked[0]:
+            self._figure.clear("Reading the dataset …")
+            self._structures.empty = "Structures follow."
         asked = self._asked = (name, split)
         if name:
             self._session.background(
@@ -74,6 +77,7 @@ class DatasetCard(Viewer):
     def _absent(self, text: str) -> None:
         self._facts.object = f"<p>{literal(text)}</p>"
         self._figure.clear("This dataset is not on this machine yet.")
+        self._structures.empty = "No structure to show."
         self._structures.structures = []
 
     def __panel__(self) -> Viewable:

@@ -240,7 +240,7 @@ def _row(record: Record) -> dict[str, str]:
         "Name": record.name,
         "Task": record.task,
         "Kind": run_words.kind_of(record.unit),
-        "Created": run_words.when(record.created),
+        "Created": run_words.when(record.created)[:-3],  # to the minute
         "Duration": run_words.duration(record),
         "Result": run_words.metric_text(record),
         "Host": record.host.partition("/")[0],

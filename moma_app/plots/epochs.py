@@ -87,7 +87,7 @@ def error_panel(data: Epochs, mode: Mode) -> Any:
         )
     )
     return hv.Overlay(layers).opts(
-        title="Validation (solid) and training (dashed) error; the ring marks the lowest so far",
+        title="Solid: validation, ring at the lowest; dashed: training",
         xlabel="",
         ylabel=data.axis,
         logy=True,

@@ -35,7 +35,7 @@ def target_histogram(
         mode: light or dark.
     """
     series = {"all": values, **(other or {})}
-    name = shorten(plain(quantity) or "value", 36)
+    name = shorten(plain(quantity) or "value", 28)
     axis = with_unit(name[0].upper() + name[1:], plain(unit))
     if classes is not None:
         return _class_bars(series, name, classes, mode)

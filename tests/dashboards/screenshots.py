@@ -14,9 +14,19 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from serving import CHROMIUM, FLAGS, SALT, start, stop
 
-SIZE = {"width": 1280, "height": 860}
+WIDTH, HEIGHT = 1280, 860
+HEIGHTS = {"compose": 2050, "finetune": 1500, "data": 1150}
+"""Of pages whose point is further down."""
+READY = {
+    "compose": "Test MAE",
+    "insights": "Point at a cell",
+    "finetune": "Worst structures",
+    "predict": "Reset view",
+    "data": "train / validation / test",
+}
+"""What a page shows when it has read its results."""
 WAIT = 6000
-"""Milliseconds that a page gets to draw everything."""
+"""Milliseconds that a page gets to draw everything after that."""
 COLORS = 200
 DEMO = "elemental_bulk_modulus"
 REAL = ("jarvis_2d_eform", "mp_phonons", "piezoelectric_tensor")
@@ -93,13 +103,16 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             for theme in ("light", "dark"):
-                context = browser.new_context(viewport=SIZE)
+                context = browser.new_context()
                 context.add_cookies([{"name": "moma_theme", "value": theme, "url": server.url}])
                 page = context.new_page()
                 for name, address in addresses.items():
                     if given.page and name not in given.page:
                         continue
+                    page.set_viewport_size({"width": WIDTH, "height": HEIGHTS.get(name, HEIGHT)})
                     page.goto(server.url + address)
+                    if name in READY:
+                        page.get_by_text(READY[name]).first.wait_for(timeout=60_000)
                     page.wait_for_timeout(WAIT)
                     photograph(page, given.folder / f"{name}-{theme}.png")
                     print(f"{name}-{theme}.png", flush=True)
