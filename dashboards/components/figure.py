@@ -15,6 +15,10 @@ Draw = Callable[[Mode], Any]
 """Makes a HoloViews object for light or dark; attaches what listens to taps on it."""
 
 
+_SCROLLS_SIDEWAYS = {"overflow-x": "auto", "overflow-y": "hidden", "max-width": "100%"}
+"""Where a page is narrower than its figures can be, each scrolls by itself."""
+
+
 class Figure(Viewer):
     """Keeps the place of a figure, draws it, and draws it anew when the page's theme changes.
 
@@ -29,7 +33,9 @@ class Figure(Viewer):
         self._session = session
         self._waiting = waiting
         self._draw: Draw | None = None
-        self._place = pn.Column(sizing_mode="stretch_width", min_height=height, margin=0)
+        self._place = pn.Column(
+            sizing_mode="stretch_width", min_height=height, margin=0, styles=_SCROLLS_SIDEWAYS
+        )
         self.clear()
         session.param.watch(lambda _: self._redraw(), "mode")
 
