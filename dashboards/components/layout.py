@@ -39,7 +39,13 @@ def section(
         variant="outlined",
         sizing_mode="stretch_width",
         margin=options.pop("margin", GAP),
-        sx={"padding": "10px 8px", "overflow": "hidden", "maxWidth": "100%", "boxSizing": "border-box", "minHeight": f"{min_height or 0}px"},
+        sx={
+            "padding": "10px 8px",
+            "overflow": "hidden",
+            "maxWidth": "100%",
+            "boxSizing": "border-box",
+            "minHeight": f"{min_height or 0}px",
+        },
         **options,
     )
 

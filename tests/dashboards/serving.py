@@ -22,7 +22,6 @@ FLAGS = [
     "--use-angle=swiftshader",  # WebGL without a graphics card
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
-    "--disable-gpu-compositing",  # nothing but WebGL goes through its emulation
 ]
 START = 90.0
 SLOW = 30_000
