@@ -8,12 +8,10 @@ import zipfile
 import pytest
 from module_factory import make_module, small_state
 from playwright.sync_api import expect
-from serving import RUN, SLOW
+from serving import RUN
 
 from moma_app.hub import Hub
 from moma_app.hub.card import EpochRecord, Metrics, Target
-
-expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture(scope="module")

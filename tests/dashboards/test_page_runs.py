@@ -9,7 +9,7 @@ import secrets
 
 import pytest
 from playwright.sync_api import expect
-from serving import RUN, SLOW
+from serving import RUN
 
 from moma_app.config import override
 from moma_app.jobs.jobs import Jobs
@@ -20,8 +20,6 @@ from moma_app.work.composing import AMC
 from moma_app.work.finetune import finetune_spec
 
 DEMO = "elemental_bulk_modulus"
-
-expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture
