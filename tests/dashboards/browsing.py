@@ -6,7 +6,6 @@ from pathlib import Path
 
 from serving import SLOW, Dashboard
 
-
 STILL_LAID_OUT = "reading 'top_panel'"
 """Bokeh 3.9 complains so, on a busy machine and seldom, of a live figure that changes while it is laid out; it draws the change
 with the next one."""
