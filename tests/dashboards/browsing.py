@@ -7,8 +7,8 @@ from pathlib import Path
 from serving import SLOW, Dashboard
 
 STILL_LAID_OUT = "reading 'top_panel'"
-"""Bokeh 3.9 complains so, on a busy machine and seldom, of a live figure that changes while it is laid out; it draws the change
-with the next one."""
+"""Bokeh 3.9 said so once, on a busy machine, while the live curves of a fit grew; what the test asked of the page came nevertheless.
+Why is not known: to be found, and this exception removed."""
 
 
 class Tabs:

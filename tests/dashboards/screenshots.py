@@ -21,6 +21,9 @@ READY = {
     "compose": "Test MAE",
     "insights": "Point at a cell",
     "finetune": "Worst structures",
+    "ablations": "cells done.",
+    "few-shot": "cells done.",
+    "continual": "cells done.",
     "predict": "Reset view",
     "data": "train / validation / test",
 }
