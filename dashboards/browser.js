@@ -1,8 +1,29 @@
 // What a page needs of the browser itself: its address, its theme, links, and what to do when the server is lost.
 const AGAIN = 1500  // ms between two looks whether the server is back
 
+// Panel's table drops rows that reach it while it is being built, and shows the old ones until the next change.
+const keep_late_rows = () => {
+  const table = Bokeh.Models.get("panel.models.tabulator.DataTabulator").prototype.default_view.prototype
+  if (table.moma_late !== undefined) {
+    return
+  }
+  const {setData, tableBuilt} = table
+  table.moma_late = false
+  table.setData = function() {
+    this.moma_late = this._initializing || this._building
+    return setData.call(this)
+  }
+  table.tableBuilt = function() {
+    tableBuilt.call(this)
+    if (this.moma_late) {
+      void this.setData().then(() => this.postUpdate())
+    }
+  }
+}
+
 export function render({model, view, el}) {
   el.style.display = "none"
+  keep_late_rows()
 
   const show_query = (first) => {
     const before = new URL(window.location.href)

@@ -102,8 +102,10 @@ class ResultsPart(ABC, Generic[V]):
             return
         if self._table is None or list(columns) != self._columns:
             self._table, self._columns = Table(self._session, columns, sortable=False), list(columns)
+            self._table.show(rows)  # before the browser draws it: an empty table would flash
             self._place.objects = [self._table]
-        self._table.show(rows)
+        else:
+            self._table.show(rows)
 
     def _download(self, label: str, what: str, rows: Callable[[], Sequence[Row]]) -> Viewable:
         button: Viewable = download(

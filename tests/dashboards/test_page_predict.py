@@ -8,7 +8,7 @@ from serving import RUN, SALT
 
 
 def test_the_whole_hub_predicts_and_a_bad_file_is_told(tabs):
-    tab = tabs.open("/predict")
+    tab = tabs.open("/predict?hub=builtin")
     tab.locator("input[type=file]").set_input_files(
         [
             {"name": "salt.cif", "mimeType": "chemical/x-cif", "buffer": SALT.encode()},
@@ -28,6 +28,20 @@ def test_the_whole_hub_predicts_and_a_bad_file_is_told(tabs):
     assert len(table) == 5
     tab.reload()
     tab.get_by_role("gridcell", name="mp_bandgap").wait_for()
+    late_rows_are_shown(tab)
+
+
+def late_rows_are_shown(tab) -> None:
+    """Give the table other rows while it is being built; Panel itself would drop them."""
+    tab.evaluate(
+        """() => {
+            const [table] = [...Bokeh.index.query((view) => view.model.type.endsWith("DataTabulator"))]
+            const {source} = table.model
+            table.render()
+            source.data = {...source.data, Module: Array.from(source.data.Module, (name) => `late ${name}`)}
+        }"""
+    )
+    tab.get_by_role("gridcell", name="late mp_bandgap").wait_for(timeout=10_000)
 
 
 def test_too_large_an_upload_is_refused(tabs):
