@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from moma_app.backbones.building import GraphBuilder, build_in_chunks
 from moma_app.backbones.graphs import Batch, Field, Graph, GraphSet, Schema
-from moma_app.backbones.segments import EdgeIndex, scatter_sum
+from moma_app.backbones.segments import EdgeIndex, scatter_max, scatter_sum
 from moma_app.choices import Layers
 from moma_app.progress import Listener, silent
 from moma_app.structures import Crystal, StructureSet
 
-Pooling = Literal["mean", "sum"]
+Pooling = Literal["mean", "sum", "max", "attention"]
 EMBEDDING = "embedding"
 """Field of a batch that holds crystal embeddings computed beforehand."""
 
@@ -183,19 +183,40 @@ def join_layers(outputs: list[Tensor], layers: Layers) -> Tensor:
     return torch.cat(outputs, dim=-1) if layers == "all" else outputs[-1]
 
 
-def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean") -> Tensor:
-    """Reduce atom features [.., n_atoms, d] to crystal embeddings [.., n_structures, d]."""
+def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean", gate: Tensor | None = None) -> Tensor:
+    """Reduce atom features [.., n_atoms, d] to crystal embeddings [.., n_structures, d].
+
+    Args:
+        features: of all atoms.
+        batch: says which atoms belong to which crystal.
+        pooling: mean, sum or maximum over a crystal's atoms, or their mean weighted by attention.
+        gate: for attention, [.., d]: an atom's weight is the softmax over its crystal of its features times this.
+    """
     counts = batch.n_atoms
     owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
-    summed = scatter_sum(features, EdgeIndex(owner, len(counts), is_sorted=True))
+    atoms = EdgeIndex(owner, len(counts), is_sorted=True)
+    if pooling == "max":
+        return scatter_max(features, atoms)
+    if pooling == "attention":
+        assert gate is not None, "attention needs a gate"
+        scores = (features * gate.unsqueeze(-2)).sum(-1, keepdim=True)
+        weights = (scores - scatter_max(scores.detach(), atoms).index_select(-2, owner)).exp()
+        return scatter_sum(weights * features, atoms) / scatter_sum(weights, atoms)
+    summed = scatter_sum(features, atoms)
     return summed if pooling == "sum" else summed / counts.unsqueeze(1)
 
 
-def crystal_embedding(network: Network, batch: Batch, layers: Layers, pooling: Pooling = "mean") -> Tensor:
+def crystal_embedding(
+    network: Network,
+    batch: Batch,
+    layers: Layers,
+    pooling: Pooling = "mean",
+    gate: Tensor | None = None,
+) -> Tensor:
     """Return crystal embeddings [n_structures, d] of a batch; those that it carries already, if any."""
     if EMBEDDING in batch.tensors:
         return batch[EMBEDDING]
-    return pool(node_features(network, batch, layers), batch, pooling)
+    return pool(node_features(network, batch, layers), batch, pooling, gate)
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:

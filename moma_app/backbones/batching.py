@@ -68,8 +68,12 @@ def training_batches(
     seed: int,
     epoch: int,
     probabilities: NDArray[np.float64] | None = None,
+    edges: NDArray[np.int64] | None = None,
+    max_edges: int | None = None,
 ) -> list[NDArray[np.int64]]:
     """Return the batches of one epoch: a new order every epoch, the same for the same seed.
+
+    With ``max_edges`` a batch ends before the sum of its structures' ``edges`` [n] would exceed it.
 
     A last batch with a single structure is joined to the one before, because its gradient
     would weigh as much as that of a whole batch.
@@ -79,7 +83,10 @@ def training_batches(
         order = generator.permutation(indices)
     else:
         order = generator.choice(indices, size=len(indices), p=probabilities)
-    batches = list(group(order, costs, batch_size))
+    if edges is None or max_edges is None:
+        batches = list(group(order, costs, batch_size))
+    else:
+        batches = list(group(order, edges, batch_size, max_edges))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [np.concatenate(batches[-2:])]
     return batches

@@ -89,3 +89,10 @@ def gather(nodes: Tensor, edges: EdgeIndex) -> Tensor:
 def scatter_sum(rows: Tensor, edges: EdgeIndex) -> Tensor:
     """Add up the rows of each node's edges: [.., n_edges, d] -> [.., n_nodes, d]."""
     return _ScatterSum.apply(rows, edges)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def scatter_max(rows: Tensor, edges: EdgeIndex) -> Tensor:
+    """Take the maximum of the rows of each node's edges, of which it has one at least: [.., n_nodes, d]."""
+    shape = (*rows.shape[:-2], edges.n_nodes, rows.shape[-1])
+    index = edges.index.unsqueeze(-1).expand(rows.shape)
+    return rows.new_zeros(shape).scatter_reduce(-2, index, rows, "amax", include_self=False)

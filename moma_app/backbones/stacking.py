@@ -18,18 +18,29 @@ from moma_app.choices import Layers
 
 
 def embed_with_all(
-    networks: Sequence[Network], layers: Layers, pooling: Pooling = "mean"
+    networks: Sequence[Network],
+    layers: Layers,
+    pooling: Pooling = "mean",
+    gates: Sequence[Tensor] | None = None,
 ) -> Callable[[Batch], Tensor]:
     """Return a function that embeds a batch by every network: batch -> [n_networks, n_structures, d].
 
     Args:
         networks: of one backbone and kind, in evaluation mode on the same device.
         layers: which interaction layers make up the embedding.
-        pooling: mean over atoms, or sum.
+        pooling: how atoms become a crystal, see :func:`moma_app.backbones.base.pool`.
+        gates: of attention, one for each network.
     """
     first = networks[0]
     if not first.stackable:
-        return lambda batch: torch.stack([crystal_embedding(n, batch, layers, pooling) for n in networks])
+        of_each: Sequence[Tensor | None] = gates or [None] * len(networks)
+        return lambda batch: torch.stack(
+            [
+                crystal_embedding(network, batch, layers, pooling, gate)
+                for network, gate in zip(networks, of_each, strict=True)
+            ]
+        )
+    gate = None if gates is None else torch.stack(list(gates))
     tensors = _stack([{**dict(n.named_parameters()), **dict(n.named_buffers())} for n in networks])
 
     def embed(batch: Batch) -> Tensor:
@@ -37,8 +48,8 @@ def embed_with_all(
         width = max(output.dim() for output in outputs)
         if width == 3:  # layers before the first that differs have no module dimension
             outputs = [output.expand(len(networks), -1, -1) for output in outputs]
-        embeddings = pool(join_layers(outputs, layers), batch, pooling)
-        return embeddings if width == 3 else embeddings.expand(len(networks), -1, -1)
+        embeddings = pool(join_layers(outputs, layers), batch, pooling, gate)
+        return embeddings if embeddings.dim() == 3 else embeddings.expand(len(networks), -1, -1)
 
     return embed
 

@@ -270,6 +270,61 @@ def _show_continual(points: list[dict[str, Any]], line: Any) -> None:
     )
 
 
+@app.command()
+def recipe(
+    study: Annotated[
+        str, typer.Argument(help="A study's name (modules, finetune) or a TOML file that describes one.")
+    ],
+    csv: plans.Csv = None,
+    engine: options.Engine = None,
+    scheduler: options.Scheduler = None,
+    dry_run: plans.DryRun = False,
+    stop: plans.Stop = False,
+    detach: options.Detach = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare recipes of training by their validation errors, one change at a time."""
+    from moma_app.experiments import standing
+    from moma_app.experiments.recipe_study import RecipeStudy, ranking
+
+    plan = RecipeStudy.load(study)
+    with running.open_jobs(engine, scheduler) as jobs:
+        if not plans.carry_out(jobs, plan, dry_run=dry_run, stop=stop, detach=detach, json=json, quiet=quiet):
+            return
+        rows = standing.table(plan, jobs)
+    plans.write_csv(csv, rows, quiet=json)
+    if json:
+        print_json({"plan": plan.to_dict(), "rows": rows, "ranking": ranking(rows)})
+        return
+    table(
+        f"Validation errors, recipe {plan.recipe} from {plan.method}",
+        [
+            ("task", "left"),
+            ("variant", "left"),
+            ("validation MAE", "right"),
+            ("n", "right"),
+            ("to base", "right"),
+            ("time", "right"),
+            ("unit", "left"),
+        ],
+        [
+            (
+                row["task"],
+                row["variant"],
+                plans.with_spread(row["val_error"], row["val_error_std"]),
+                row["n"],
+                plans.signed(row["difference"], row["difference_std"]) if row["variant"] != "base" else "",
+                f"{row['seconds']:.0f} s",
+                row["unit"],
+            )
+            for row in rows
+        ],
+    )
+    for each in ranking(rows):
+        say(f"{each['difference']:+6.1f}% over {each['tasks']} tasks: {each['variant']}")
+
+
 @app.command("table")
 def table_(
     tasks: Annotated[str, typer.Option("--tasks", metavar="NAMES", help="Only these, with commas.")] = "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from pydantic import Field
 
@@ -22,6 +23,9 @@ class FinetuneOptions(Options):
     epochs: int | None = Field(default=None, ge=1, description="Upper limit; by default the recipe's.")
     learning_rate: float | None = Field(default=None, gt=0, description="Peak learning rate.")
     max_atoms: int | None = Field(default=None, ge=1, description="Leave larger training cells out.")
+    changes: dict[str, Any] = Field(
+        default={}, description="Other settings of the recipe, such as fit.weight_decay."
+    )
 
 
 def _instant(asked: Asked) -> RunSpec:
@@ -47,6 +51,7 @@ def _finetune(asked: Asked) -> RunSpec:
     recipe = load_recipe(chosen.recipe).with_fit(
         seed=asked.seed, epochs=chosen.epochs, learning_rate=chosen.learning_rate
     )
+    recipe = recipe.changed(chosen.changes)
     if chosen.max_atoms is not None:
         recipe = dataclasses.replace(recipe, max_atoms=chosen.max_atoms)
     return finetune_spec(

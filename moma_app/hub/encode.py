@@ -74,6 +74,7 @@ def encode_modules(
     *,
     layers: Layers,
     pooling: Pooling = "mean",
+    gate: Callable[[Module], Tensor | None] | None = None,
     device: torch.device | str = "cpu",
     on_error: Callable[[Module, MomaError], None] | None = None,
     progress: Listener = silent,
@@ -85,6 +86,7 @@ def encode_modules(
 
     Args:
         modules: all full, or all adapter modules.
+        gate: returns a module's gate, for pooling by attention.
         on_error: called with a module that cannot be loaded, which is then left out; by default
             the error is raised.
         progress: gets a ``Step`` after each batch of structures.
@@ -98,10 +100,13 @@ def encode_modules(
         begun = time.perf_counter()
         group: list[Module] = []
         networks: list[Network] = []
+        gates: list[Tensor] = []
         for module in modules[start : start + at_once]:
             try:
+                own = gate(module) if gate is not None else None
                 networks.append(module.network(backbone))
                 group.append(module)
+                gates += [] if own is None else [own.detach()]
             except MomaError as exc:
                 if on_error is None:
                     raise
@@ -109,7 +114,14 @@ def encode_modules(
         if not group:
             continue
         embeddings = _embed(
-            networks, graphs, rows, layers=layers, pooling=pooling, device=device, progress=progress
+            networks,
+            graphs,
+            rows,
+            layers=layers,
+            pooling=pooling,
+            gates=gates or None,
+            device=device,
+            progress=progress,
         )
         seconds = (time.perf_counter() - begun) / len(group)
         for module, embedding in zip(group, embeddings, strict=True):
@@ -123,12 +135,13 @@ def _embed(
     *,
     layers: Layers,
     pooling: Pooling,
+    gates: list[Tensor] | None = None,
     device: torch.device | str,
     progress: Listener = silent,
 ) -> Tensor:
     """Return embeddings by each network, [n_networks, m, d]."""
     for network in networks:
         network.to(device).eval()
-    embed = embed_with_all(networks, layers, pooling)
+    embed = embed_with_all(networks, layers, pooling, gates and [gate.to(device) for gate in gates])
     embeddings = apply_in_batches(embed, graphs, rows, device, copies=len(networks), progress=progress)
     return embeddings if embeddings.dim() == 3 else embeddings.expand(len(networks), 0, 0)

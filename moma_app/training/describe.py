@@ -12,6 +12,7 @@ from moma_app.tasks.splits import few_shot
 from moma_app.training.outcome import FitReport
 from moma_app.training.pooling import pooling_of
 from moma_app.training.predictor import PredictorInfo
+from moma_app.training.settings import HeadPooling
 from moma_app.training.start import Start
 
 if TYPE_CHECKING:
@@ -28,9 +29,15 @@ def rows_for(task: Task, split: int, shots: int | None, seed: int) -> Split:
 
 
 def predictor_info(
-    data: TaskData, parts: Split, start: Start, layers: Layers, report: FitReport
+    data: TaskData,
+    parts: Split,
+    start: Start,
+    layers: Layers,
+    report: FitReport,
+    *,
+    head: HeadPooling = "mean",
 ) -> PredictorInfo:
-    """Describe the predictor that a fit has made."""
+    """Describe the predictor that a fit has made; ``head`` says how its head pools atoms."""
     backbone = get_backbone(start.backbone)
     return PredictorInfo(
         target=target_of(data.spec),
@@ -38,7 +45,7 @@ def predictor_info(
         fingerprint=backbone.fingerprint,
         kind=start.kind,
         layers=layers,
-        pooling=pooling_of(data),
+        pooling=pooling_of(extensive=data.spec.extensive, head=head),
         readout={},
         start=report.start,
         weights=start.weights,

@@ -129,5 +129,5 @@ def finetune(
         if start.kind == "adapter"
         else {f"{PREFIX['full']}{name}": tensor for name, tensor in network.state().items()}
     )
-    info = predictor_info(data, parts, start, outcome.layers, report)
+    info = predictor_info(data, parts, start, outcome.layers, report, head=outcome.model.head.config.pooling)
     return Predictor(info, parameters, HeadReadout(outcome.model.head, outcome.scale)), report

@@ -23,6 +23,7 @@ from moma_app.progress import EpochEnded, Listener, event_from_dict
 from moma_app.training.losses import loss_of
 from moma_app.training.model import PropertyModel, TargetScale
 from moma_app.training.probe import batch_size
+from moma_app.training.rates import parameter_groups
 from moma_app.training.schedule import WarmupCosinePlateau
 from moma_app.training.settings import FitConfig
 
@@ -123,16 +124,7 @@ class FitModule(L.LightningModule):
         return self.shared.loader([share_of(batch, rank, world) for batch in batches], self.device)
 
     def train_dataloader(self) -> Loader[Share, Any]:
-        shared = self.shared
-        batches = training_batches(
-            shared.data.train,
-            shared.costs,
-            batch_size=batch_size(shared.config, len(shared.data.train)),
-            seed=shared.config.seed,
-            epoch=self.current_epoch,
-            probabilities=shared.data.sampling,
-        )
-        return self._loader(batches)
+        return self._loader(self.shared.batches(self.current_epoch))
 
     def val_dataloader(self) -> Loader[Share, Any]:
         world = self.trainer.world_size  # so many processes hold a batch together
@@ -147,26 +139,14 @@ class FitModule(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         config = self.shared.config
-        groups: list[dict[str, Any]] = []
-        head_rate = config.joint_head_learning_rate if config.head_epochs else config.head_learning_rate
-        for part, rate in ((self.model.network, config.learning_rate), (self.model.head, head_rate)):
-            chosen = [p for p in part.parameters() if p.requires_grad]
-            matrices = [p for p in chosen if p.ndim > 1]
-            vectors = [p for p in chosen if p.ndim <= 1]
-            for parameters, decay in ((matrices, config.weight_decay), (vectors, 0.0)):
-                if parameters:
-                    groups.append(
-                        {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay}
-                    )
-        rows = len(self.shared.data.train)
-        steps = math.ceil(rows / batch_size(config, rows)) * config.epochs
+        steps = len(self.shared.batches(epoch=0)) * config.epochs
         self.schedule = self.schedule or WarmupCosinePlateau(
             total_steps=steps,
             warmup_steps=max(1, round(config.warmup * steps)),
             final_fraction=config.final_fraction,
             patience=config.plateau_patience,
         )
-        return torch.optim.AdamW(groups)
+        return torch.optim.AdamW(parameter_groups(self.model, config))
 
     def on_train_start(self) -> None:
         own = [0.0] * self.trainer.world_size
@@ -324,6 +304,7 @@ class Shared:
         self.progress = progress
         self.stop = stop
         self.costs = cost(data.graphs)
+        self.edges = data.graphs.count("edge") if "edge" in data.graphs.schema.scopes else self.costs
         standardised = torch.from_numpy(np.asarray(data.targets, dtype=np.float64))
         self.targets = (
             standardised.long() if config.loss == "cross-entropy" else scale.standardise(standardised).float()
@@ -331,6 +312,20 @@ class Shared:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         return self
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the training batches of an epoch; the number differs little between epochs."""
+        data, config = self.data, self.config
+        return training_batches(
+            data.train,
+            self.costs,
+            batch_size=batch_size(config, len(data.train)),
+            seed=config.seed,
+            epoch=epoch,
+            probabilities=data.sampling,
+            edges=None if config.batch_edges is None else self.edges,
+            max_edges=config.batch_edges,
+        )
 
     def loader(self, shares: list[Share], device: torch.device) -> Loader[Share, Any]:
         """Return a loader whose batches are slices of the packed graphs."""

@@ -29,8 +29,8 @@ def with_frozen_features(
     Raises:
         InputError: the backbone cannot train its last layer alone.
     """
-    if trainable not in ("last", "head"):
-        return data
+    if trainable not in ("last", "head") or (trainable == "head" and model.pooling == "attention"):
+        return data  # attention is part of the head, but below the crystals' embeddings
     rows = np.union1d(data.train, data.val)
     model.to(device).eval()
     if trainable == "last":

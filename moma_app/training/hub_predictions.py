@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.base import Backbone, Pooling
+from moma_app.backbones.base import Backbone
 from moma_app.backbones.graphs import GraphSet
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, InputError, MomaError
@@ -20,8 +20,10 @@ from moma_app.hub.module import Module
 from moma_app.progress import Listener, Step, Warned, silent
 from moma_app.runtime import pick_device
 from moma_app.structures import StructureSet
-from moma_app.training.model import TargetScale, load_head
+from moma_app.training.model import Head, TargetScale, load_head
+from moma_app.training.pooling import pooling_of
 from moma_app.training.readout import HeadReadout
+from moma_app.training.settings import HeadConfig
 
 
 @dataclass(frozen=True)
@@ -73,24 +75,25 @@ def predict_with_hub(
         except DamagedFileError as exc:
             leave_out(name, exc)
             continue
-        if module.card.head is not None:
-            card = module.card
-            alike = (card.backbone, card.layers, card.kind, card.target.extensive)
+        card = module.card
+        if card.head is not None:
+            pooling = pooling_of(extensive=card.target.extensive, head=HeadConfig(**card.head.config).pooling)
+            alike = (card.backbone, card.layers, card.kind, pooling)
             groups.setdefault(alike, []).append(module)
     target = pick_device(device)
     built: dict[str, GraphSet] = {}
     found: dict[str, HubPrediction] = {}
-    for (backbone_name, layers, _, extensive), group in groups.items():
+    for (backbone_name, layers, _, pooling), group in groups.items():
         backbone = get_backbone(backbone_name)
         if backbone_name not in built:
             built[backbone_name] = backbone.graphs(crystals, progress)
-        pooling: Pooling = "sum" if extensive else "mean"
         for module, embeddings, _ in encode_modules(
             group,
             backbone,
             built[backbone_name],
             layers=layers,
             pooling=pooling,
+            gate=lambda module: _head(module, get_backbone(module.card.backbone)).gate,
             device=target,
             on_error=leave_out,
         ):
@@ -109,6 +112,12 @@ def predict_with_hub(
 def _predict(module: Module, backbone: Backbone, embeddings: Tensor) -> HubPrediction:
     card = module.card
     assert card.head is not None
-    head = load_head(backbone.feature_width(card.layers), card.head.config, module.head())
+    head = _head(module, backbone)
     values, _ = HeadReadout(head, TargetScale(card.head.mean, card.head.std)).predict(embeddings)
     return HubPrediction(card.name, card.target.property, card.target.unit, values, card.metrics.test_mae)
+
+
+def _head(module: Module, backbone: Backbone) -> Head:
+    card = module.card
+    assert card.head is not None
+    return load_head(backbone.feature_width(card.layers), card.head.config, module.head())

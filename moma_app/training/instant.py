@@ -60,7 +60,7 @@ def fit_instant(
     target_device = pick_device(device)
     network = start.network(backbone).to(target_device).eval()
     graphs = cached_graphs(backbone, data.structures, graph_folder, progress)
-    pooling = pooling_of(data)
+    pooling = pooling_of(extensive=data.spec.extensive)
 
     def embed(rows: NDArray[Any]) -> Tensor:
         return apply_in_batches(

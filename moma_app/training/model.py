@@ -31,6 +31,8 @@ class Head(nn.Module):
         self.config = config or HeadConfig()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
+        if self.config.pooling == "attention":
+            self.attention = nn.Parameter(torch.zeros(width))  # at first all atoms weigh the same
         layers: list[nn.Module] = []
         size = width
         for _ in range(self.config.depth):
@@ -46,6 +48,11 @@ class Head(nn.Module):
         # A feature that is constant over the training rows says nothing; it must not be blown up.
         floor = 1e-6 * deviation.max().clamp_min(1e-6)
         self.scale.copy_(torch.where(deviation > floor, deviation, torch.full_like(deviation, torch.inf)))
+
+    @property
+    def gate(self) -> Tensor | None:
+        """What atoms are weighted by, on the scale of their features, [d]; ``None`` without attention."""
+        return self.attention / self.scale if self.config.pooling == "attention" else None
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Map embeddings [n, d] to outputs [n, outputs]."""
@@ -65,7 +72,7 @@ class PropertyModel(nn.Module):
 
     def embed(self, batch: Batch) -> Tensor:
         """Return crystal embeddings [n_structures, d]."""
-        return crystal_embedding(self.network, batch, self.feature_layers, self.pooling)
+        return crystal_embedding(self.network, batch, self.feature_layers, self.pooling, self.head.gate)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return outputs [n_structures, outputs] on the standardised scale of the target."""

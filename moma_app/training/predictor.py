@@ -27,7 +27,7 @@ from moma_app.hub.card import Target
 from moma_app.hub.module import network_from
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device
-from moma_app.training.readout import Readout, readout_from
+from moma_app.training.readout import HeadReadout, Readout, readout_from
 
 CARD = "predictor.json"
 TENSORS = "predictor.safetensors"
@@ -118,8 +118,10 @@ class Predictor:
             raise InputError("There is no structure to predict.")
         target = pick_device(device)
         network.to(target).eval()
+        gate = self.readout.head.gate if isinstance(self.readout, HeadReadout) else None
+        gate = None if gate is None else gate.detach().to(target)
         embeddings = apply_in_batches(
-            lambda batch: crystal_embedding(network, batch, self.info.layers, self.info.pooling),
+            lambda batch: crystal_embedding(network, batch, self.info.layers, self.info.pooling, gate),
             graphs,
             device=target,
             progress=progress,

@@ -52,6 +52,27 @@ class Recipe:
         except (TypeError, KeyError) as exc:
             raise InputError(f"This is no recipe of this version of moma-app: {exc}.") from exc
 
+    def changed(self, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with some settings changed.
+
+        Args:
+            settings: values by name as a recipe's file has it, such as ``max_atoms``,
+                ``head.hidden`` or ``fit.learning_rate``.
+
+        Raises:
+            UnknownNameError: there is no such setting.
+            InputError: a value is of the wrong type.
+        """
+        parts: dict[str, dict[str, Any]] = {"": {}, "head": {}, "fit": {}}
+        for name, value in settings.items():
+            part, dot, key = name.rpartition(".")
+            if part not in parts or (not dot and key in parts):
+                raise UnknownNameError("setting of a recipe", name, recipe_settings())
+            parts[part][key] = value
+        head = dataclasses.replace(self.head, **_checked(HeadConfig, parts["head"], "A recipe's head"))
+        fit = dataclasses.replace(self.fit, **_checked(FitConfig, parts["fit"], "A recipe's fit"))
+        return dataclasses.replace(self, **_checked(Recipe, parts[""], "A recipe"), head=head, fit=fit)
+
     def with_fit(self, **changes: Any) -> Recipe:
         """Return the recipe with some settings of the loop changed; ``None`` changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
@@ -61,6 +82,13 @@ class Recipe:
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with the package."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def recipe_settings() -> list[str]:
+    """Return the names of all settings of a recipe, as :meth:`Recipe.changed` takes them."""
+    own = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("head", "fit")]
+    parts = {"head": HeadConfig, "fit": FitConfig}
+    return own + [f"{part}.{each.name}" for part, cls in parts.items() for each in dataclasses.fields(cls)]
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -87,6 +115,15 @@ def load_recipe(name: str | Path) -> Recipe:
 
 
 def _build(cls: type[Any], values: dict[str, Any], where: str) -> Any:
+    return cls(**_checked(cls, values, where))
+
+
+def _checked(cls: type[Any], values: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return settings whose names and types are right.
+
+    Raises:
+        InputError: one is not.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     kinds = get_type_hints(cls)
@@ -100,4 +137,4 @@ def _build(cls: type[Any], values: dict[str, Any], where: str) -> Any:
             raise InputError(
                 f"{where}: {name} cannot be {value!r}: {reason[0].lower()}{reason[1:]}."
             ) from exc
-    return cls(**values)
+    return values

@@ -9,6 +9,7 @@ from moma_app.choices import Precision, precision_setting
 
 Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
+HeadPooling = Literal["mean", "max", "attention"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,11 @@ class FitConfig:
             in the fit itself where it does not.
         joint_head_learning_rate: of the head together with the backbone after it trained alone.
         head_epochs: epochs of the head alone on frozen features before the fit; 0 for none.
+        layer_decay: each interaction layer's rate as a share of that of the layer above it; 1 gives all
+            layers the same (Howard and Ruder, ACL 2018, arXiv 1801.06146).
         batch_size: structures in a step, at most.
+        batch_edges: edges in a step, at most, so that steps of small cells and of large ones cost the
+            same; ``None`` for no limit.
         min_batches: steps that an epoch has at least, if batches of four allow it.
         weight_decay: AdamW's, on matrices only.
         warmup: share of all steps with a rising learning rate.
@@ -45,7 +50,9 @@ class FitConfig:
     head_learning_rate: float = 2e-3
     joint_head_learning_rate: float = 5e-4
     head_epochs: int = 0
+    layer_decay: float = 1.0
     batch_size: int = 32
+    batch_edges: int | None = None
     min_batches: int = 8
     weight_decay: float = 1e-2
     warmup: float = 0.05
@@ -73,12 +80,15 @@ class HeadConfig:
         depth: number of hidden layers.
         dropout: share of hidden values that are dropped in training.
         outputs: 1 for a property, the number of classes for a classification.
+        pooling: how a crystal's atoms become the head's input: their mean (their sum for a property that
+            grows with the cell), their maximum, or a mean weighted by learned attention.
     """
 
     hidden: int = 128
     depth: int = 1
     dropout: float = 0.0
     outputs: int = 1
+    pooling: HeadPooling = "mean"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""

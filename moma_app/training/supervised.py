@@ -129,7 +129,8 @@ def train_on_task(
     torch.manual_seed(config.seed)
     head_config = HeadConfig(**{**recipe.head.to_dict(), "outputs": classes or 1})
     head = Head(backbone.feature_width(layers), head_config)
-    model = PropertyModel(network, head, layers, pooling_of(data))
+    pooling = pooling_of(extensive=data.spec.extensive, head=head_config.pooling)
+    model = PropertyModel(network, head, layers, pooling)
     scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[train]))
 
     if advice := backbone.advice(target_device):

@@ -160,6 +160,9 @@ def finetune(
         "fit": fit.to_dict(),
         "analysis": analysis,
         "composition": None if result is None else result.to_dict(),
-        "metrics": {f"test_{name}": value for name, value in fit.metrics.items()},
+        "metrics": {
+            **{f"test_{name}": value for name, value in fit.metrics.items()},
+            **({} if fit.curve is None else {"val_error": min(fit.curve.val_error)}),
+        },
         "published": published,
     }
