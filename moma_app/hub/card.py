@@ -40,6 +40,10 @@ class Data(_Strict):
     rows_test: int
     rows_published: int | None = Field(default=None, description="Size of the full published set.")
     max_atoms: int | None = Field(default=None, description="Larger training cells were left out.")
+    excluded_tasks: tuple[str, ...] = Field(
+        default=(), description="Tasks whose structures were left out of training and validation."
+    )
+    rows_excluded: int = Field(default=0, description="How many rows that were.")
     split_seed: int = 0
     hash: str = Field(description="SHA-256 of ids, structures and targets.")
 
@@ -79,8 +83,19 @@ class Hardware(_Strict):
     device: str
     seconds: float
     peak_memory_mb: float | None = None
+    energy_wh: float | None = Field(default=None, description="Energy, where the machine has a counter.")
     trainable_parameters: int
     total_parameters: int
+
+
+class Reference(_Strict):
+    """What another model gets on the same test rows, to compare the module with."""
+
+    name: str = Field(description="Which model: scratch is the same network from random weights.")
+    mae: float | None = None
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    run_seconds: float | None = None
 
 
 class HeadInfo(_Strict):
@@ -104,6 +119,7 @@ class Card(_Strict):
     target: Target
     data: Data
     metrics: Metrics = Metrics()
+    references: tuple[Reference, ...] = Field(default=(), description="Other models on the same rows.")
     curve: tuple[EpochRecord, ...] = ()
     recipe: dict[str, Any] = Field(default_factory=dict)
     head: HeadInfo | None = None

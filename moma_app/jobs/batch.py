@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from moma_app.jobs.listing import by_digest
@@ -19,7 +19,12 @@ PAUSE = 0.5
 
 
 def run_all(
-    jobs: Jobs, specs: Sequence[RunSpec], listener: Listener = silent, *, what: str = "runs"
+    jobs: Jobs,
+    specs: Sequence[RunSpec],
+    listener: Listener = silent,
+    *,
+    what: str = "runs",
+    on_end: Callable[[RunSpec, Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Do many runs and return their outcomes, in the order of ``specs``.
 
@@ -32,6 +37,7 @@ def run_all(
         specs: what to do; equal ones are done once.
         listener: gets a ``Step`` whenever one has ended; each run's own events are with the run.
         what: name of the runs in these steps.
+        on_end: is called with each run as soon as it has ended.
     """
     plan = {spec.digest: spec for spec in specs}
     ids: dict[str, str] = {}
@@ -39,9 +45,11 @@ def run_all(
     try:
         ids.update(begin_all(jobs, list(plan.values())))  # one by one: Ctrl-C stops those that have begun
         while len(ended) < len(plan):
-            for digest in plan.keys() - ended.keys():
+            for digest in [each for each in plan if each not in ended]:
                 if not jobs.record(ids[digest]).open:
                     ended[digest] = jobs.outcome(ids[digest])
+                    if on_end is not None:
+                        on_end(plan[digest], ended[digest])
                     share = len(ended) / len(plan)
                     listener(Step(what=what, done=len(ended), total=len(plan), fraction=share))
             if len(ended) < len(plan):

@@ -25,6 +25,8 @@ class Recipe:
         layers: which interaction layers feed the head; ``None`` takes the backbone's default.
         max_atoms: larger training and validation cells are left out; test cells never are.
         sampling: ``inverse-frequency`` evens out a skewed target (30 bins, as Chang et al. 2022).
+        exclude_structures_of: tasks whose structures are left out of training and validation, see
+            :mod:`moma_app.tasks.exclusion`.
         head: shape of the head.
         fit: the loop's settings.
     """
@@ -33,6 +35,7 @@ class Recipe:
     layers: Layers | None = None
     max_atoms: int | None = None
     sampling: Literal["uniform", "inverse-frequency"] = "uniform"
+    exclude_structures_of: tuple[str, ...] = ()
     head: HeadConfig = field(default_factory=HeadConfig)
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -48,7 +51,9 @@ class Recipe:
             InputError: a setting is unknown.
         """
         try:
-            return cls(**{**data, "head": HeadConfig(**data["head"]), "fit": FitConfig(**data["fit"])})
+            parts = {"head": HeadConfig(**data["head"]), "fit": FitConfig(**data["fit"])}
+            excluded = tuple(data.get("exclude_structures_of", ()))
+            return cls(**{**data, **parts, "exclude_structures_of": excluded})
         except (TypeError, KeyError) as exc:
             raise InputError(f"This is no recipe of this version of moma-app: {exc}.") from exc
 
@@ -64,10 +69,11 @@ class Recipe:
             InputError: a value is of the wrong type.
         """
         parts: dict[str, dict[str, Any]] = {"": {}, "head": {}, "fit": {}}
+        known = recipe_settings()
         for name, value in settings.items():
-            part, dot, key = name.rpartition(".")
-            if part not in parts or (not dot and key in parts):
-                raise UnknownNameError("setting of a recipe", name, recipe_settings())
+            if name not in known:
+                raise UnknownNameError("setting of a recipe", name, known)
+            part, _, key = name.rpartition(".")
             parts[part][key] = value
         head = dataclasses.replace(self.head, **_checked(HeadConfig, parts["head"], "A recipe's head"))
         fit = dataclasses.replace(self.fit, **_checked(FitConfig, parts["fit"], "A recipe's fit"))
@@ -127,7 +133,8 @@ def _checked(cls: type[Any], values: dict[str, Any], where: str) -> dict[str, An
     from pydantic import TypeAdapter, ValidationError
 
     kinds = get_type_hints(cls)
-    for name, value in values.items():
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for name, value in plain.items():
         if name not in kinds:
             raise InputError(f"{where}: {UnknownNameError('setting', name, kinds)}")
         try:
@@ -137,4 +144,4 @@ def _checked(cls: type[Any], values: dict[str, Any], where: str) -> dict[str, An
             raise InputError(
                 f"{where}: {name} cannot be {value!r}: {reason[0].lower()}{reason[1:]}."
             ) from exc
-    return values
+    return plain

@@ -6,8 +6,8 @@ in what becomes of the result; both are this function.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ class Outcome:
         test: positions of the test rows in the task's data, int64 [n].
         predicted: test predictions in the task's unit, float64 [n]; class indices for classes.
         rows_train, rows_val: how many rows were used.
+        rows_excluded: train and validation rows that were left out for the recipe's other tasks.
     """
 
     model: PropertyModel
@@ -69,6 +70,7 @@ class Outcome:
     predicted: NDArray[np.float64]
     rows_train: int
     rows_val: int
+    rows_excluded: int = 0
 
 
 def train_on_task(
@@ -111,6 +113,7 @@ def train_on_task(
     processes = layout(parallel, target_device)
     target_device = processes.device(target_device)
     progress = only_first(progress)
+    split, excluded = without_structures_of(data, split, recipe.exclude_structures_of, progress)
     used, parts = select_rows(data, split, recipe.max_atoms)
     train, val, test = parts
     left_out = len(split.train) + len(split.val) - len(train) - len(val)
@@ -161,7 +164,16 @@ def train_on_task(
         predicted = scale.restore(outputs[:, 0].double()).numpy()
         errors = regression_errors(predicted, targets[test], scale.mean)
     return Outcome(
-        model, layers, scale, result, errors, used[test], predicted, rows_train=len(train), rows_val=len(val)
+        model,
+        layers,
+        scale,
+        result,
+        errors,
+        used[test],
+        predicted,
+        rows_train=len(train),
+        rows_val=len(val),
+        rows_excluded=excluded,
     )
 
 
@@ -183,6 +195,32 @@ def _prepare_head(
     values = values.long() if config.loss == "cross-entropy" else scale.standardise(values).float()
     val_features = apply_in_batches(model.embed, data.graphs, data.val, device, progress=progress).to(device)
     probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config, progress)
+
+
+def without_structures_of(
+    data: TaskData, split: Split, tasks: Sequence[str], progress: Listener = silent
+) -> tuple[Split, int]:
+    """Return the split without train and validation rows whose structure occurs in other tasks, and their number.
+
+    Raises:
+        UnknownNameError: there is no such task.
+        DataNotFoundError: its data is not on this machine.
+    """
+    if not tasks:
+        return split, 0
+    from moma_app.tasks import get_task
+    from moma_app.tasks.exclusion import occurs_in
+
+    others = [get_task(name).load(progress).structures for name in tasks]
+    rows = np.concatenate([split.train, split.val])
+    occurring = np.zeros(len(data), dtype=bool)
+    occurring[rows] = occurs_in(data.structures.take(rows), others, progress)
+    count = int(occurring.sum())
+    progress(
+        Note(message=f"{count} training and validation rows left out: their structures occur in other tasks.")
+    )
+    kept = {part: getattr(split, part)[~occurring[getattr(split, part)]] for part in ("train", "val")}
+    return replace(split, **kept), count
 
 
 def select_rows(

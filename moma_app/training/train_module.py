@@ -17,6 +17,7 @@ from moma_app.hub.module import HEAD, PREFIX, Module
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device, seed_everything
 from moma_app.training.describe import target_of
+from moma_app.training.energy import energy_used
 from moma_app.training.memory import peak_memory
 from moma_app.training.metrics import RegressionErrors
 from moma_app.training.parallel import Parallel, hardware_of
@@ -80,7 +81,7 @@ def train_module(
         name, data.content_hash(), split.seed, backbone.fingerprint, recipe.to_dict()
     )
     target_device = pick_device(device)
-    with peak_memory(target_device) as peak:
+    with peak_memory(target_device) as peak, energy_used(target_device) as energy:
         outcome = train_on_task(
             data,
             split,
@@ -126,6 +127,7 @@ def train_module(
             device=hardware_of(outcome.result.processes, target_device),
             seconds=round(outcome.result.seconds, 1),
             peak_memory_mb=None if peak.megabytes is None else round(peak.megabytes, 1),
+            energy_wh=None if energy.watt_hours is None else round(energy.watt_hours, 2),
             trainable_parameters=outcome.result.trainable_parameters,
             total_parameters=outcome.result.total_parameters,
         ),
@@ -150,6 +152,8 @@ def _data(data: TaskData, split: Split, recipe: Recipe, outcome: Outcome) -> Dat
         rows_test=len(outcome.test),
         rows_published=data.spec.published_rows,
         max_atoms=recipe.max_atoms,
+        excluded_tasks=recipe.exclude_structures_of,
+        rows_excluded=outcome.rows_excluded,
         split_seed=split.seed,
         hash=data.content_hash(),
     )

@@ -9,6 +9,7 @@ from moma_app.jobs.blobs import Blob
 from moma_app.jobs.context import Context
 from moma_app.jobs.spec import Needs, RunSpec
 from moma_app.work.composing import AMC
+from moma_app.work.train import excluded_files
 
 if TYPE_CHECKING:
     from moma_app.tasks.task import Task
@@ -53,7 +54,7 @@ def finetune_spec(
         amc = amc.settled()
     elif uses_hub:
         amc = AMC(amc.hub, [start])
-    files = {name: Blob.of(path) for name, path in task.files().items()}
+    files = {name: Blob.of(path) for name, path in {**task.files(), **excluded_files(recipe)}.items()}
     return RunSpec(
         unit="finetune",
         arguments={

@@ -30,6 +30,7 @@ def train_spec(
     strategy: str = "auto",
     hub: Path | None = None,
     overwrite: bool = False,
+    priority: int = 0,
 ) -> RunSpec:
     """Describe the training of a module as a run.
 
@@ -43,6 +44,7 @@ def train_spec(
         device, devices, strategy: where to train, and in how many processes.
         hub: folder of the hub that gets the module, besides the run's own copy.
         overwrite: replace a module of the same name there.
+        priority: place in the queue.
     """
     from moma_app.hub.card import module_name
 
@@ -63,8 +65,21 @@ def train_spec(
         name=f"train module {name}",
         task=task.name,
         needs=Needs(gpus=devices if device == "cuda" else 0, processes=devices),
-        files={place: Blob.of(path) for place, path in task.files().items()},
+        priority=priority,
+        files={place: Blob.of(path) for place, path in {**task.files(), **excluded_files(recipe)}.items()},
     )
+
+
+def excluded_files(recipe: Recipe) -> dict[str, Path]:
+    """Return the files of the tasks whose structures a recipe leaves out."""
+    from moma_app.tasks import get_task
+
+    return {
+        place: path
+        for name in recipe.exclude_structures_of
+        for place, path in get_task(name).files().items()
+        if place.startswith("tasks/")
+    }
 
 
 def train_module(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from moma_app.errors import InputError, UnknownNameError
-from moma_app.training.recipe import load_recipe, recipe_names
+from moma_app.training.recipe import Recipe, load_recipe, recipe_names, recipe_settings
 
 
 def test_every_recipe_of_the_package_loads():
@@ -41,3 +43,43 @@ def test_a_bad_file_is_refused(tmp_path, text, message):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match="did you mean short-cpu"):
         load_recipe("shortcpu")
+
+
+def test_settings_are_changed_by_their_names():
+    recipe = load_recipe("short-cpu")
+    changed = recipe.changed(
+        {
+            "max_atoms": 8,
+            "head.pooling": "attention",
+            "fit.batch_edges": 900,
+            "exclude_structures_of": ["mp_phonons"],
+        }
+    )
+    assert (changed.max_atoms, changed.head.pooling, changed.fit.batch_edges) == (8, "attention", 900)
+    assert changed.exclude_structures_of == ("mp_phonons",)
+    assert Recipe.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed
+    assert (
+        recipe.changed({name: value for name, value in _flat(recipe).items() if value is not None}) == recipe
+    )
+    assert set(_flat(recipe)) == set(recipe_settings())
+
+
+def _flat(recipe):
+    values = recipe.to_dict()
+    parts = {f"{part}.{name}": value for part in ("head", "fit") for name, value in values.pop(part).items()}
+    return values | parts
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fit.learning_rat": 1.0}, "did you mean fit.learning_rate"),
+        ({"learning_rate": 1.0}, "did you mean fit.learning_rate"),
+        ({"fit": {}}, "no setting of a recipe"),
+        ({"head.pooling": "median"}, "pooling cannot be 'median'"),
+        ({"fit.epochs": 2.5}, "epochs cannot be 2.5"),
+    ],
+)
+def test_a_change_that_does_not_exist_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        load_recipe("short-cpu").changed(changes)

@@ -79,3 +79,13 @@ def test_a_plateau_halves_the_rate_and_survives_a_checkpoint():
     copy.load_state_dict(schedule.state_dict())
     copy.before_step(optimizer)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5)
+
+
+@given(costs_lists, st.integers(1, 20), st.integers(1, 3000))
+def test_batches_in_edges_keep_to_their_limit(edges, size, most):
+    edges = np.array(edges)
+    rows = np.arange(len(edges))
+    batches = training_batches(rows, edges, batch_size=size, seed=1, epoch=0, edges=edges, max_edges=most)
+    assert sorted(np.concatenate(batches).tolist()) == rows.tolist()
+    for batch in batches[:-1]:  # a single structure that is left over joins the last
+        assert edges[batch].sum() <= most or len(batch) == 1
