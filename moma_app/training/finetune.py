@@ -42,7 +42,8 @@ def finetune(
 ) -> tuple[Predictor, FitReport]:
     """Train a new head and the start's parameters on a task's train rows.
 
-    Adapters train with the backbone frozen; everything else trains all weights.
+    Adapters train with the backbone frozen, also new ones, which a recipe may ask for; everything else
+    trains what the recipe says, by default all weights.
 
     Args:
         task: the small task.
@@ -73,6 +74,8 @@ def finetune(
     parts = rows_for(task, split, shots, seed)
     backbone = get_backbone(start.backbone)
     seed_everything(seed)
+    if recipe.fit.trainable == "adapter" and start.kind != "adapter":
+        start = start.with_new_adapters()
     network = start.network(backbone)
     recipe = recipe.with_fit(trainable="adapter" if start.kind == "adapter" else recipe.fit.trainable)
     key = fit_key(

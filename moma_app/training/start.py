@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from moma_app.backbones.adapters import attach_adapters
 from moma_app.backbones.base import Backbone, Network
 from moma_app.choices import Layers
+from moma_app.errors import InputError
 from moma_app.hub.module import Module, network_from
 
 if TYPE_CHECKING:
@@ -73,8 +75,26 @@ class Start:
             result.weights,
         )
 
+    def with_new_adapters(self) -> Start:
+        """Return the bare backbone as the start of adapters, which are new.
+
+        Raises:
+            InputError: this is no bare backbone.
+        """
+        if self.name != "backbone":
+            raise InputError(
+                f"New adapters need the bare backbone as their start, which is no {self.name}: "
+                "compose adapter modules, or train all weights."
+            )
+        return replace(self, kind="adapter")
+
     def network(self, backbone: Backbone) -> Network:
-        """Return the network to start from; ``scratch`` draws from torch's random state."""
+        """Return the network to start from; ``scratch`` and new adapters draw from torch's random state."""
         if self.name == "scratch":
             return backbone.network()
-        return network_from(backbone, self.kind, self.tensors) if self.tensors else backbone.pretrained()
+        if self.tensors:
+            return network_from(backbone, self.kind, self.tensors)
+        network = backbone.pretrained()
+        if self.kind == "adapter":
+            attach_adapters(network, backbone.info.width, backbone.info.n_layers)
+        return network

@@ -34,7 +34,17 @@ def tuned(chgnet, tmp_path_factory):
     )
 
 
-@pytest.fixture(scope="module", params=["instant", "tuned"])
+@pytest.fixture(scope="module")
+def adapted(chgnet, tmp_path_factory):
+    """New adapters in the bare backbone, and a head with attention."""
+    changes = {"fit.trainable": "adapter", "fit.epochs": 2, "fit.head_epochs": 0, "head.pooling": "attention"}
+    recipe = load_recipe("finetune").changed(changes)
+    return finetune(
+        get_task(TASK), Start.bare(chgnet), recipe, checkpoints=tmp_path_factory.mktemp("ckpt"), device="cpu"
+    )
+
+
+@pytest.fixture(scope="module", params=["instant", "tuned", "adapted"])
 def made(request):
     return request.getfixturevalue(request.param)
 
@@ -117,9 +127,21 @@ def test_an_empty_folder_is_no_predictor(tmp_path):
         Predictor.load(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["full", "adapter"])
-def test_a_trained_module_has_a_true_card_and_predicts(kind, elements, tmp_path, chgnet):
-    recipe = load_recipe("short-cpu").with_fit(epochs=2, batch_size=8)
+def test_new_adapters_need_a_bare_backbone(chgnet, adapted, tmp_path):
+    predictor, _ = adapted
+    assert predictor.info.kind == "adapter"
+    assert all(name.startswith("adapters.") for name in predictor.parameters)
+    assert predictor.readout.head.attention.abs().sum() > 0, "attention was trained"
+    recipe = load_recipe("finetune").changed({"fit.trainable": "adapter"})
+    with pytest.raises(InputError, match="New adapters need the bare backbone"):
+        finetune(get_task(TASK), Start.bare(chgnet, scratch=True), recipe, checkpoints=tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pooling"), [("full", "mean"), ("adapter", "mean"), ("full", "attention"), ("adapter", "max")]
+)
+def test_a_trained_module_has_a_true_card_and_predicts(kind, pooling, elements, tmp_path, chgnet):
+    recipe = load_recipe("short-cpu").with_fit(epochs=2, batch_size=8).changed({"head.pooling": pooling})
     module = train_module(
         elements, random_split(len(elements), 0), recipe, kind=kind, checkpoints=tmp_path, device="cpu"
     )
