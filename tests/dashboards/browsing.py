@@ -11,6 +11,10 @@ STILL_LAID_OUT = "reading 'top_panel'"
 Why is not known: to be found, and this exception removed."""
 
 
+LONGEST = 6000
+"""Characters of a failed tab, and of the server's log, that are shown."""
+
+
 class Tabs:
     """Opens tabs and watches over them: no console error, no request that leaves the machine."""
 
@@ -51,10 +55,13 @@ class Tabs:
         if request.url.startswith(("http", "ws")) and request.url.split("/")[2].split(":")[0] not in own:
             self.problems.append(f"outside request: {request.url}")
 
-    def photograph(self, folder: Path) -> None:
-        """Save what each tab shows."""
+    def photograph(self, folder: Path) -> str:
+        """Save what each tab shows, and return it in words with the end of the server's log."""
+        told = []
         for number, page in enumerate(page for page in self._pages if not page.is_closed()):
             page.screenshot(path=folder / f"tab-{number}.png", full_page=True)
+            told.append(f"tab {number}, {page.url}:\n{page.locator('body').aria_snapshot()[-LONGEST:]}")
+        return "\n\n".join([*told, f"server's log:\n{self.dashboard.log.read_text()[-LONGEST:]}"])
 
     def close(self) -> None:
         for page in self._pages:

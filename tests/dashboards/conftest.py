@@ -54,11 +54,12 @@ def pytest_runtest_makereport(item, call):
 def tabs(chromium, dashboard, request, tmp_path) -> Iterator[Tabs]:
     """Tabs on the shared server; the test fails if one of them complained.
 
-    A test that failed leaves pictures of its tabs in its folder under pytest's ``--basetemp``.
+    A test that failed leaves pictures of its tabs in its folder under pytest's ``--basetemp``, and their
+    content among what pytest prints.
     """
     opened = Tabs(chromium, dashboard)
     yield opened
     if getattr(request.node, "failed", False):
-        opened.photograph(tmp_path)
+        print(opened.photograph(tmp_path))  # noqa: T201 - pytest shows it with the failure
     opened.close()
     assert not opened.problems, "\n".join(opened.problems)
