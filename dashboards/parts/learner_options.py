@@ -58,6 +58,8 @@ def option_fields(learner: Learner) -> list[OptionField]:
     """Return the fields of a learner's settings, in the order of their type."""
     fields = []
     for name, field in learner.options.model_fields.items():
+        if get_origin(field.annotation) is dict:
+            continue  # settings of settings: for plans that are written down
         words = name.replace("_", " ")
         fields.append(
             OptionField(

@@ -36,6 +36,8 @@ _LABELS = {
     "fit.early_stopping": "Patience (epochs)",
     "fit.plateau_patience": "Plateau patience (epochs)",
     "fit.batch_size": "Batch (structures)",
+    "fit.batch_edges": "Batch (edges, at most)",
+    "fit.layer_decay": "Rate of a lower layer (share)",
     "fit.min_batches": "Batches per epoch (at least)",
     "fit.warmup": "Warm-up (share of steps)",
     "fit.final_fraction": "Final rate (share of peak)",
@@ -45,6 +47,8 @@ _LABELS = {
     "head.hidden": "Head width",
     "head.depth": "Head layers",
     "head.dropout": "Head dropout (share)",
+    "head.pooling": "Head pooling",
+    "exclude_structures_of": "Leave out structures of (datasets)",
 }
 
 
@@ -81,6 +85,8 @@ _RANGES = {
     "fit.head_learning_rate": _RATE,
     "fit.joint_head_learning_rate": _RATE,
     "fit.batch_size": _ONE,
+    "fit.batch_edges": _ONE,
+    "fit.layer_decay": Range(high=1, open_low=True),
     "fit.early_stopping": _ONE,
     "fit.warmup": _SHARE,
     "fit.final_fraction": _SHARE,
@@ -103,6 +109,7 @@ class Setting:
         whole: a number without decimals.
         optional: may be empty.
         range: of a number.
+        several: names with spaces between them.
     """
 
     path: str
@@ -112,6 +119,7 @@ class Setting:
     whole: bool
     optional: bool
     range: Range
+    several: bool = False
 
     @property
     def name(self) -> str:
@@ -120,6 +128,8 @@ class Setting:
 
     def show(self, value: Any) -> str:
         """Return a value as the form shows it; empty for none."""
+        if self.several:
+            return " ".join(value)
         return "" if value is None else str(value)
 
     def read(self, text: str) -> Any:
@@ -129,6 +139,8 @@ class Setting:
             InputError: it stands for none.
         """
         text = text.strip()
+        if self.several:
+            return tuple(text.split())
         if not text and self.optional:
             return None
         if self.choices:
@@ -166,7 +178,9 @@ def _settings_of(owner: type[Any], prefix: str) -> Iterable[Setting]:
     kinds, texts = get_type_hints(owner), attribute_texts(owner)
     for field in dataclasses.fields(owner):
         path = prefix + field.name
-        options = get_args(kinds[field.name]) if get_origin(kinds[field.name]) is not Literal else ()
+        several = get_origin(kinds[field.name]) is tuple
+        plain = several or get_origin(kinds[field.name]) is Literal
+        options = () if plain else get_args(kinds[field.name])
         kind = next((part for part in options if part is not NoneType), kinds[field.name])
         named = get_args(kind) if get_origin(kind) is Literal else ()
         yield Setting(
@@ -177,6 +191,7 @@ def _settings_of(owner: type[Any], prefix: str) -> Iterable[Setting]:
             whole=kind is int,
             optional=NoneType in options,
             range=_RANGES.get(path, Range()),
+            several=several,
         )
 
 

@@ -54,6 +54,8 @@ Stop = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write the table as CSV.")]
 
+CHANGES = "changes"
+"""Option of a learner that holds changes to its recipe."""
 LONGEST = 5
 """Failed cells that are named."""
 
@@ -130,15 +132,24 @@ def shared(tasks: str, splits: str, seeds: str, learner: str, given: list[str] |
 def learner_options(given: list[str] | None, learners: list[str]) -> dict[str, dict[str, Any]]:
     """Return settings of learners from ``KEY=VALUE`` texts; each goes to those learners that know it.
 
+    A setting of a recipe, such as ``fit.weight_decay=0.1``, goes to those that train by one.
+
     Raises:
         InputError: a text is not of that form, or no learner has such a setting.
     """
     from moma_app.experiments.registry import get_learner
+    from moma_app.training.recipe import recipe_settings
 
     chosen: dict[str, dict[str, Any]] = {}
     for text in given or []:
         key, mark, value = text.partition("=")
-        owners = [name for name in learners if key in get_learner(name).options.model_fields]
+        fields = {name: get_learner(name).options.model_fields for name in learners}
+        owners = [name for name in learners if key in fields[name]]
+        recipes = [name for name in learners if CHANGES in fields[name]]
+        if mark and not owners and recipes and key in recipe_settings():
+            for name in recipes:
+                chosen.setdefault(name, {}).setdefault(CHANGES, {})[key] = toml_value(value)
+            continue
         if not mark or not owners:
             raise InputError(
                 f"--option {text}: no learner of this plan ({', '.join(learners)}) has this setting."
@@ -146,6 +157,16 @@ def learner_options(given: list[str] | None, learners: list[str]) -> dict[str, d
         for name in owners:
             chosen.setdefault(name, {})[key] = value
     return chosen
+
+
+def toml_value(text: str) -> Any:
+    """Return the value that a text is in TOML (a number, true, a list); what is none is a string."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def carry_out(

@@ -87,6 +87,19 @@ def test_published_weights_are_fetched_and_compared(ok, refused, tmp_path):
         (("experiments", "ablation", "--tasks", "mp_phonon"), "did you mean mp_phonons"),
         (("experiments", "ablation", *PLAN, "--learner", "instand"), "did you mean instant"),
         (("experiments", "ablation", *PLAN, "--option", "epochs=3"), "no learner of this plan"),
+        (
+            (
+                "experiments",
+                "ablation",
+                *PLAN,
+                "--learner",
+                "finetune",
+                "--option",
+                "fit.epochs=many",
+                "--dry-run",
+            ),
+            "epochs cannot be 'many'",
+        ),
         (("experiments", "few-shot", *PLAN, "--shots", "ten"), "'ten' is no whole number"),
         (("experiments", "few-shot", "--tasks", TASK, "--splits", "0-x"), "'x' is no whole number"),
         (("experiments", "continual", *PLAN, "--before", "mp_kvhr"), "did you mean mp_kvrh"),
@@ -95,6 +108,14 @@ def test_published_weights_are_fetched_and_compared(ok, refused, tmp_path):
 )
 def test_bad_input_gets_one_sentence(refused, arguments, sentence):
     assert sentence in refused(*arguments)
+
+
+def test_any_setting_of_a_recipe_is_an_option_of_fine_tuning(ok):
+    given = ("--option", "fit.weight_decay=0.1", "--option", "head.pooling=max", "--option", "epochs=3")
+    shown = ok("experiments", "ablation", *PLAN, "--learner", "finetune", *given, "--dry-run", "--json")
+    assert json.loads(shown)["plan"]["options"] == {
+        "finetune": {"changes": {"fit.weight_decay": 0.1, "head.pooling": "max"}, "epochs": "3"}
+    }
 
 
 def test_a_failed_cell_is_named(refused):
