@@ -276,6 +276,7 @@ def recipe(
         str, typer.Argument(help="A study's name (modules, finetune) or a TOML file that describes one.")
     ],
     csv: plans.Csv = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table, for documents.")] = False,
     engine: options.Engine = None,
     scheduler: options.Scheduler = None,
     dry_run: plans.DryRun = False,
@@ -286,7 +287,7 @@ def recipe(
 ) -> None:
     """Compare recipes of training by their validation errors, one change at a time."""
     from moma_app.experiments import standing
-    from moma_app.experiments.recipe_study import RecipeStudy, ranking
+    from moma_app.experiments.recipe_study import RecipeStudy, markdown_lines, ranking
 
     plan = RecipeStudy.load(study)
     with running.open_jobs(engine, scheduler) as jobs:
@@ -296,6 +297,10 @@ def recipe(
     plans.write_csv(csv, rows, quiet=json)
     if json:
         print_json({"plan": plan.to_dict(), "rows": rows, "ranking": ranking(rows)})
+        return
+    if markdown:
+        for line in markdown_lines(rows):
+            say(line)
         return
     table(
         f"Validation errors, recipe {plan.recipe} from {plan.method}",

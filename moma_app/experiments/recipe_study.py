@@ -164,3 +164,20 @@ def ranking(rows: Sequence[Row]) -> list[Row]:
         for name, values in found.items()
     ]
     return sorted(ranked, key=lambda row: row["difference"])
+
+
+def markdown_lines(rows: Sequence[Row]) -> list[str]:
+    """Return a table of variants by tasks in Markdown: the base's errors, and the others' differences to it in %."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    cells = {(row["variant"], row["task"]): row for row in rows}
+    lines = [f"| change | {' | '.join(tasks)} | mean |", f"|---|{'---:|' * (len(tasks) + 1)}"]
+    base = [cells.get((BASE, task)) for task in tasks]
+    errors = ["–" if row is None else f"{row['val_error']:.4g} {row['unit']}" for row in base]
+    lines.append(f"| {BASE} | {' | '.join(errors)} | |")
+    for each in ranking(rows):
+        shown = []
+        for task in tasks:
+            row = cells.get((each["variant"], task))
+            shown.append("–" if row is None or row["difference"] is None else f"{row['difference']:+.1f}%")
+        lines.append(f"| `{each['variant']}` | {' | '.join(shown)} | {each['difference']:+.1f}% |")
+    return lines

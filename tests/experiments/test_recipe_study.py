@@ -110,4 +110,7 @@ def test_the_command_fits_and_goes_on_where_it_stopped(tmp_path, capsys):
     assert all(row["val_error"] > 0 for row in found["rows"])
     assert "2 of 2 cells done" in moma("--dry-run")
     assert "to base" in moma("--quiet")
+    shown = moma("--quiet", "--markdown").splitlines()
+    assert shown[0] == f"| change | {TASK} | mean |"
+    assert shown[3].startswith("| `head.depth = 2` | ")
     assert (tmp_path / "table.csv").read_text().count("\n") == 3
