@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from moma_app.jobs.jobs import Jobs
 
 PAUSE = 0.5
+"""Seconds between two looks at the runs, at the least."""
+IDLE = 30
+"""So many times longer than a look is the pause after it: the workers need the processor."""
 
 
 def run_all(
@@ -45,6 +48,7 @@ def run_all(
     try:
         ids.update(begin_all(jobs, list(plan.values())))  # one by one: Ctrl-C stops those that have begun
         while len(ended) < len(plan):
+            began = time.perf_counter()
             for digest in [each for each in plan if each not in ended]:
                 if not jobs.record(ids[digest]).open:
                     ended[digest] = jobs.outcome(ids[digest])
@@ -53,7 +57,7 @@ def run_all(
                     share = len(ended) / len(plan)
                     listener(Step(what=what, done=len(ended), total=len(plan), fraction=share))
             if len(ended) < len(plan):
-                time.sleep(PAUSE)
+                time.sleep(max(PAUSE, IDLE * (time.perf_counter() - began)))
     except KeyboardInterrupt:
         for digest in ids.keys() - ended.keys():
             if jobs.record(ids[digest]).open:
