@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from moma_app.choices import Storage
 from moma_app.errors import DamagedFileError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -101,6 +102,9 @@ class Card(_Strict):
     fingerprint: str = Field(description="Identity of the pre-trained weights the module started from.")
     kind: Literal["full", "adapter"]
     layers: Literal["all", "last"]
+    storage: Storage = Field(
+        default="float32", description="Type of the matrices on disk; vectors are in float32 always."
+    )
     target: Target
     data: Data
     metrics: Metrics = Metrics()

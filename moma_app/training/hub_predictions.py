@@ -95,7 +95,11 @@ def predict_with_hub(
             on_error=leave_out,
         ):
             try:
-                found[module.name] = _predict(module, backbone, embeddings)
+                values = predicted_by(module, backbone, embeddings)
+                card = module.card
+                found[module.name] = HubPrediction(
+                    card.name, card.target.property, card.target.unit, values, card.metrics.test_mae
+                )
             except DamagedFileError as exc:
                 leave_out(module, exc)
             progress(
@@ -106,9 +110,14 @@ def predict_with_hub(
     return [found[name] for name in names if name in found]
 
 
-def _predict(module: Module, backbone: Backbone, embeddings: Tensor) -> HubPrediction:
+def predicted_by(module: Module, backbone: Backbone, embeddings: Tensor) -> NDArray[np.float64]:
+    """Return what a module's own head makes of its embeddings [n, d]: its property, float64 [n].
+
+    Raises:
+        DamagedFileError: the module's file cannot be read.
+    """
     card = module.card
     assert card.head is not None
     head = load_head(backbone.feature_width(card.layers), card.head.config, module.head())
     values, _ = HeadReadout(head, TargetScale(card.head.mean, card.head.std)).predict(embeddings)
-    return HubPrediction(card.name, card.target.property, card.target.unit, values, card.metrics.test_mae)
+    return values
