@@ -1,21 +1,31 @@
-"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push."""
+"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push; more in ``hub_living``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from moma_app.cli import options, running
-from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table, warn
+from moma_app.cli import hub_living, options, running
+from moma_app.cli.hub_living import megabytes, quality, show_superseded
+from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
 from moma_app.errors import DamagedFileError, InputError
 
 if TYPE_CHECKING:
-    from moma_app.hub import Card, Hub
+    from moma_app.hub import Hub
 
 app = typer.Typer(help="Modules: what the hub has, train more, share them.", no_args_is_help=True)
+app.command()(hub_living.diff)
+app.command()(hub_living.release)
+app.command()(hub_living.shrink)
 Name = Annotated[str, typer.Argument(help="Name of the module.")]
+Which = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the module; NAME@VERSION or the beginning of a SHA-256 for one that a result names."
+    ),
+]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of modules; all by default.")]
 
 
@@ -25,27 +35,27 @@ def _open(where: str | None) -> Hub:
     return Hub.open(where)
 
 
-def _quality(card: Card) -> str:
-    metrics = card.metrics
-    if metrics.test_mae is not None:
-        return quantity(metrics.test_mae, card.target.unit, 3)
-    return f"accuracy {number(metrics.test_accuracy, 3)}" if metrics.test_accuracy is not None else "–"
-
-
 @app.command("list")
 def list_modules(hub: options.HubPath = None, json: options.Json = False) -> None:
     """List the modules of the hub."""
-    usable, damaged = _open(hub).check(files=False)
+    from moma_app.hub.card import summary_of
+
+    opened = _open(hub)
+    usable, damaged = opened.check(files=False)
     for damage in damaged:
         warn(damage.reason)
     cards = [module.card for module in usable]
     if json:
-        print_json([_summary(card) for card in cards])
+        print_json([summary_of(card) for card in cards])
         return
+    for folder, manifest in opened.manifests().items():
+        summary = f" {manifest.summary}" if manifest.summary else ""
+        say(f"{manifest.name} {manifest.version} ({folder}).{summary}")
     table(
         None,
         [
             ("module", "left"),
+            ("version", "left"),
             ("kind", "left"),
             ("backbone", "left"),
             ("train rows", "right"),
@@ -56,10 +66,11 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
         [
             (
                 c.name,
+                c.version,
                 c.kind,
                 c.backbone,
                 f"{c.data.rows_train:,}",
-                _quality(c),
+                quality(c),
                 number(c.metrics.mae_over_mad, 3),
                 c.target.property,
             )
@@ -68,28 +79,18 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
     )
 
 
-def _summary(card: Card) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "version": card.version,
-        "kind": card.kind,
-        "backbone": card.backbone,
-        "task": card.target.task,
-        "property": card.target.property,
-        "unit": card.target.unit,
-        "rows_train": card.data.rows_train,
-        "test_mae": card.metrics.test_mae,
-        "mae_over_mad": card.metrics.mae_over_mad,
-        "sha256": card.sha256,
-    }
-
-
 @app.command()
-def show(name: Name, hub: options.HubPath = None, json: options.Json = False) -> None:
-    """Show a module's card."""
-    card = _open(hub)[name].card
+def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -> None:
+    """Show a module's card, or what is known of one that was superseded."""
+    from moma_app.hub import Card
+
+    opened = _open(hub)
+    card = opened.find(name)
     if json:
-        print_json(card.model_dump(mode="json"))
+        print_json(card.model_dump(mode="json", exclude_none=not isinstance(card, Card)))
+        return
+    if not isinstance(card, Card):
+        show_superseded(card, opened)
         return
     data, metrics, hardware = card.data, card.metrics, card.hardware
     facts = {
@@ -99,12 +100,12 @@ def show(name: Name, hub: options.HubPath = None, json: options.Json = False) ->
         "trained on": f"{data.rows_train:,} rows of {card.target.task}"
         + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
         + f" ({data.source})",
-        "test error": f"{_quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        "test error": f"{quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
         f"R² {number(metrics.test_r2, 3)}",
         "recipe": f"{card.recipe.get('name', '?')}, {len(card.curve)} epochs, seed {card.seed}",
         "licence": card.licence,
         "citation": card.citation,
-        "file": f"{card.file}, {card.size / 2**20:.2f} MiB, SHA-256 {card.sha256[:16]}…",
+        "file": f"{card.file}, {megabytes(card.size)} in {card.storage}, SHA-256 {card.sha256[:16]}…",
         "made": f"{card.created} with {card.made_with}",
     }
     if hardware:
@@ -157,7 +158,7 @@ def train(
     import dataclasses
 
     from moma_app.hub import Card, Hub
-    from moma_app.hub.card import module_name
+    from moma_app.hub.card import module_name, summary_of
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
     from moma_app.work.train import train_spec
@@ -194,10 +195,10 @@ def train(
             done = running.do(jobs, spec, progress, resume=resume)
     card = Card.model_validate(done["card"])
     if json:
-        print_json(_summary(card))
+        print_json(summary_of(card))
         return
     say(
-        f"Module {card.name}: test error {_quality(card)}, "
+        f"Module {card.name} {card.version}: test error {quality(card)}, "
         f"MAE/MAD {number(card.metrics.mae_over_mad, 3)}; added to {destination}."
     )
 
@@ -254,33 +255,41 @@ def add(
     file: Annotated[Path, typer.Argument(help="A module's .safetensors file or card (.json) beside it.")],
     hub: options.HubPath = None,
     overwrite: options.Overwrite = False,
+    why: hub_living.Why = "",
 ) -> None:
-    """Add a module's file to your hub, checked against its card."""
+    """Add a module's file to your hub, checked against its card, its backbone and the hub's other modules."""
     from moma_app.hub.remote import add_file
 
-    stored = add_file(_open(hub), file, overwrite=overwrite)
-    say(f"Added {stored.name}.")
+    stored = add_file(_open(hub), file, overwrite=overwrite, why=why)
+    say(f"Added {stored.name} {stored.card.version}.")
 
 
 @app.command()
-def remove(name: Name, hub: options.HubPath = None) -> None:
+def remove(name: Name, hub: options.HubPath = None, why: hub_living.Why = "") -> None:
     """Delete a module from your hub."""
-    _open(hub).remove(name)
+    _open(hub).remove(name, why=why)
     say(f"Removed {name}.")
 
 
 @app.command()
 def verify(hub: options.HubPath = None, json: options.Json = False) -> None:
-    """Compare every module's file with the SHA-256 of its card."""
-    usable, damaged = _open(hub).check()
+    """Compare every module's file with the SHA-256 of its card, and the manifest with the cards."""
+    from moma_app.hub.releases import disagreements
+
+    opened = _open(hub)
+    usable, damaged = opened.check()
+    behind = [each for folder in opened.folders for each in disagreements(folder)]
     if json:
-        print_json({"sound": [m.name for m in usable], "damaged": {d.name: d.reason for d in damaged}})
+        found = {d.name: d.reason for d in damaged}
+        print_json({"sound": [m.name for m in usable], "damaged": found, "manifest": behind})
     else:
         say(f"{len(usable)} module{'s' if len(usable) != 1 else ''} sound.")
-        for damage in damaged:
-            warn(damage.reason)
+        for reason in (*(damage.reason for damage in damaged), *behind):
+            warn(reason)
     if damaged:
         raise DamagedFileError(f"{len(damaged)} damaged: {', '.join(d.name for d in damaged)}.")
+    if behind:
+        raise DamagedFileError(f"The manifest is not what the cards say: {behind[0]}")
 
 
 @app.command()
@@ -307,12 +316,13 @@ def pull(
     quiet: options.Quiet = False,
 ) -> None:
     """Copy modules from elsewhere into your hub, checked first."""
+    from moma_app.hub.card import summary_of
     from moma_app.hub.remote import pull as pull_modules
 
     with progress_bar(quiet=quiet) as progress:
         modules = pull_modules(_open(hub), source, names or None, overwrite=overwrite, progress=progress)
     if json:
-        print_json([_summary(module.card) for module in modules])
+        print_json([summary_of(module.card) for module in modules])
     else:
         say(f"Pulled {len(modules)} modules: {', '.join(module.name for module in modules)}.")
 

@@ -170,3 +170,22 @@ def parse_card(text: str, where: str) -> Card:
 def module_name(task: str, kind: str) -> str:
     """Return the usual name of a task's module."""
     return task if kind == "full" else f"{task}-{kind}"
+
+
+def summary_of(card: Card) -> dict[str, Any]:
+    """Return what a list of modules says of each, ready for JSON."""
+    return {
+        "name": card.name,
+        "version": card.version,
+        "kind": card.kind,
+        "backbone": card.backbone,
+        "task": card.target.task,
+        "property": card.target.property,
+        "unit": card.target.unit,
+        "rows_train": card.data.rows_train,
+        "test_mae": card.metrics.test_mae,
+        "mae_over_mad": card.metrics.mae_over_mad,
+        "storage": card.storage,
+        "size": card.size,
+        "sha256": card.sha256,
+    }

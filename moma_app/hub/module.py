@@ -8,7 +8,8 @@ from a stranger runs no code.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,11 +138,23 @@ class Module:
             )
         open_tensors(self.path, "np")  # what has the right hash can still be no safetensors file
 
-    def save(self, folder: Path, *, overwrite: bool = True) -> Module:
+    def save(
+        self,
+        folder: Path,
+        *,
+        overwrite: bool = True,
+        revise: Callable[[Card], AbstractContextManager[Card]] = nullcontext,
+    ) -> Module:
         """Publish the module in a folder and return the stored one; a file is copied as it is.
 
         The tensor file is written first, under a name that contains its hash; replacing the
         card is the one step that publishes it. A reader sees the old module or the new one.
+
+        Args:
+            folder: where card and file go.
+            overwrite: replace a module of the same name.
+            revise: gets the card as it would be written, and gives, around its publication, the card
+                that is written (:func:`moma_app.hub.releases.publishing` gives it a version).
 
         Raises:
             InputError: the folder has a module of that name, and ``overwrite`` is off.
@@ -168,10 +181,11 @@ class Module:
             card = self.card.model_copy(
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
             )
-            text = card.model_dump_json(indent=1) + "\n"
-            parse_card(text, str(card_path))
-            publish(temporary, target)
-            atomic_write_text(card_path, text)
+            with revise(card) as card:
+                text = card.model_dump_json(indent=1) + "\n"
+                parse_card(text, str(card_path))
+                publish(temporary, target)
+                atomic_write_text(card_path, text)
             for old in folder.glob(f"{self.name}-{HASH_GLOB}.safetensors"):
                 if old != target:
                     old.unlink()

@@ -59,6 +59,11 @@ class Trial:
     errors: Errors
     change: float
 
+    @property
+    def figure(self) -> float:
+        """The error that a card shows: the test MAE, or the accuracy of classes."""
+        return _figure(self.errors)
+
 
 @dataclass(frozen=True)
 class StorageChoice:
