@@ -14,6 +14,7 @@ from moma_app.errors import DamagedFileError, InputError
 
 if TYPE_CHECKING:
     from moma_app.hub import Hub
+    from moma_app.hub.manifest import Manifest
 
 app = typer.Typer(help="Modules: what the hub has, train more, share them.", no_args_is_help=True)
 app.command()(hub_living.diff)
@@ -48,7 +49,7 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
     if json:
         print_json([summary_of(card) for card in cards])
         return
-    for folder, manifest in opened.manifests().items():
+    for folder, manifest in _manifests(opened):
         summary = f" {manifest.summary}" if manifest.summary else ""
         say(f"{manifest.name} {manifest.version} ({folder}).{summary}")
     table(
@@ -77,6 +78,15 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
             for c in cards
         ],
     )
+
+
+def _manifests(hub: Hub) -> list[tuple[Path, Manifest]]:
+    """Return the hub's manifests; one that is damaged hides no module."""
+    try:
+        return list(hub.manifests().items())
+    except DamagedFileError as exc:
+        warn(str(exc))
+        return []
 
 
 @app.command()
@@ -308,7 +318,9 @@ def export(
 
 @app.command()
 def pull(
-    source: Annotated[str, typer.Argument(help="OWNER/REPOSITORY on Hugging Face, or file:FOLDER.")],
+    source: Annotated[
+        str, typer.Argument(help="OWNER/REPOSITORY[@REVISION] on Hugging Face, or file:FOLDER.")
+    ],
     names: Names = None,
     hub: options.HubPath = None,
     overwrite: options.Overwrite = False,

@@ -173,19 +173,24 @@ def _next_version(
     old: Card | None, new: Card, changes: tuple[FieldChange, ...], manifest: Manifest | None
 ) -> str:
     """Return the version that a module gets: its own, if that is above all that the hub has had of it."""
-    records = [each for each in manifest.superseded if each.name == new.name] if manifest else []
-    if old is None and any((each.version, each.sha256) == (new.version, new.sha256) for each in records):
-        return new.version  # a removed module comes back
-    known = [each.version for each in records] + ([old.version] if old is not None else [])
-    if not known:
-        return new.version
-    highest = max(_parsed(version) for version in known)
+    had: list[Card | Entry | Superseded] = [old] if old is not None else []
+    if manifest is not None:
+        had += [each for each in manifest.superseded if each.name == new.name]
+        if old is None and new.name in manifest.modules:
+            had.append(manifest.modules[new.name])  # of a damaged card the manifest knows the version
+    if not had or (old is None and any(Entry.of(new) == _identity(each) for each in had)):
+        return new.version  # new, or one that was removed comes back
+    highest = max(_parsed(each.version) for each in had)
     if is_version(new.version) and Version(new.version) > highest:
         return new.version
     part = part_of(changes) if old is not None else "minor"
-    if part is None:  # the same module again
-        return new.version if old is None else old.version
-    return str(highest.bumped(part))
+    if part is None and old is not None:  # the same module again
+        return old.version
+    return str(highest.bumped(part or "minor"))
+
+
+def _identity(module: Card | Entry | Superseded) -> Entry:
+    return Entry(version=module.version, sha256=module.sha256)
 
 
 def _parsed(version: str) -> Version:
@@ -196,15 +201,11 @@ def _parsed(version: str) -> Version:
 def _with_module(
     manifest: Manifest, old: Card | None, new: Card, changes: tuple[FieldChange, ...], why: str
 ) -> Manifest:
-    records: list[Superseded] = []
-    part: Part | None = "minor"
-    if old is not None:
-        part = part_of(changes)
-        record = _record(
-            new.name, old, None, superseded_by=new.version, why=why or described(changes)[:LENGTH_OF_WHY]
-        )
-        records = [record] if record and part else []
-    entry = Entry.of(new)
+    entry, known = Entry.of(new), manifest.modules.get(new.name)
+    part: Part | None = "minor" if old is None else part_of(changes)
+    why = why or described(changes)[:LENGTH_OF_WHY]
+    record = _record(new.name, old, known, superseded_by=new.version, why=why) if part else None
+    records = [record] if record else []
     if part is None and manifest.modules.get(new.name) != entry:
         part = "patch"  # the same module under a higher number, or the manifest was behind
     return _changed(manifest, {**manifest.modules, new.name: entry}, records, part)

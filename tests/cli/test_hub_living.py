@@ -87,7 +87,7 @@ def test_diff_with_the_built_in_hub(ok, old):
 
 def test_diff_of_what_is_no_hub(refused, old, tmp_path):
     message = refused("hub", "diff", folder(old), tmp_path)
-    assert "is no hub: it has neither a module's card" in message.replace("\n", " ")
+    assert "is no hub: it has neither a module's card" in " ".join(message.split())
     assert "neither a folder nor" in refused("hub", "diff", tmp_path / "nowhere", folder(old))
 
 
@@ -101,6 +101,15 @@ def test_release_list_and_show(ok, refused, tmp_path):
     assert f"mine 1.5.0 ({folder(hub)}). One." in ok("hub", "list", "--hub", folder(hub))
     assert "is not above it" in refused("hub", "release", "1.4.0", "--hub", folder(hub))
     assert "no semantic version" in refused("hub", "release", "v2", "--hub", folder(hub))
+
+
+def test_a_damaged_manifest_is_told_and_hides_nothing(moma, refused, old):
+    (folder(old) / "hub.toml").write_text("name = ")
+    code, out, err = moma("hub", "list", "--hub", folder(old))
+    assert code == 0
+    assert "mp_kvrh" in out
+    assert "hub.toml is no TOML" in " ".join(err.split())
+    assert "hub.toml is no TOML" in " ".join(refused("hub", "verify", "--hub", folder(old)).split())
 
 
 def test_an_old_result_is_told_which_module_it_used(ok, refused, old, new):
@@ -147,7 +156,7 @@ def test_add_refuses_other_weights_and_names_them(refused, tmp_path):
     hub = Hub(tmp_path / "hub")
     _, file = export(make_module("a", fingerprint="f" * 16).save(tmp_path / "made"), tmp_path / "sent")
     folder(hub).mkdir()
-    message = refused("hub", "add", file, "--hub", folder(hub)).replace("\n", " ")
+    message = " ".join(refused("hub", "add", file, "--hub", folder(hub)).split())
     installed = get_backbone("chgnet").fingerprint
     assert f"chgnet weights {'f' * 16}, but those installed here are {installed}" in message
 
@@ -209,6 +218,6 @@ class TestShrink:
         data = module.card.data.model_copy(update={"hash": "0" * 64})
         card = module.card.model_copy(update={"data": data})
         hub.put(Module(card, memory=dict(module.iter_tensors())), overwrite=True)
-        assert "not those that it was trained on" in refused(
-            "hub", "shrink", "first", "--hub", folder(hub), "-q"
-        ).replace("\n", " ")
+        assert "not those that it was trained on" in " ".join(
+            refused("hub", "shrink", "first", "--hub", folder(hub), "-q").split()
+        )

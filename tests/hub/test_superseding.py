@@ -94,10 +94,18 @@ class TestVersionsOfModules:
         agrees(hub)
         assert torch.equal(hub["mp_kvrh"].tensor("backbone.bias"), small_state(1)["backbone.bias"])
 
-    def test_a_damaged_card_can_be_replaced(self, hub):
+    def test_of_a_damaged_card_the_manifest_knows_version_and_hash(self, hub):
+        old = hub["mp_kvrh"].card
         (hub.folders[0] / "mp_kvrh.json").write_text("{")
-        hub.add(retrained(), overwrite=True)
-        assert hub.check()[1] == []
+        assert hub.add(retrained(), overwrite=True).card.version == "1.1.0"
+        (record,) = hub.manifest.superseded
+        assert (record.version, record.sha256, record.superseded_by) == ("1.0.0", old.sha256, "1.1.0")
+        agrees(hub)
+
+    def test_a_damaged_card_without_a_manifest(self, plain):
+        (plain.folders[0] / "mp_kvrh.json").write_text("{")
+        assert plain.add(retrained(), overwrite=True).card.version == "1.0.0"
+        assert plain.check()[1] == []
 
     def test_a_copy_is_a_copy(self, plain, tmp_path):
         plain.add(retrained(), overwrite=True)
