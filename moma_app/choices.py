@@ -12,6 +12,8 @@ Engine = Literal["local", "inline"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Layers = Literal["all", "last"]
 """Interaction layers whose atom features make up an embedding."""
+Storage = Literal["float32", "float16", "bfloat16"]
+"""Types in which a module's matrices lie on disk, see :mod:`moma_app.hub.storage`."""
 Weighting = Literal["amc", "select-average", "all-average", "random", "best-single"]
 """Rules for a composition's weights, see :mod:`moma_app.amc.weighting`.
 

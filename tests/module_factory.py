@@ -66,3 +66,18 @@ def real_module(
     }
     values = {"backbone": backbone, "fingerprint": origin.fingerprint, "kind": kind, "layers": "all"}
     return make_module(name, state, **{**values, **changes})
+
+
+def with_head(module: Module, seed: int = 0, outputs: int = 1) -> Module:
+    """The module with an untrained head, whose scaler is made up too."""
+    from moma_app.hub.card import HeadInfo
+    from moma_app.training.model import Head
+    from moma_app.training.settings import HeadConfig
+
+    config = HeadConfig(outputs=outputs)
+    torch.manual_seed(seed)
+    head = Head(get_backbone(module.card.backbone).feature_width(module.card.layers), config)
+    head.fit_scaler(torch.randn(50, len(head.mean)) + 3)
+    state = {f"head.{key}": tensor.clone() for key, tensor in head.state_dict().items()}
+    info = HeadInfo(config=config.to_dict(), mean=1.5, std=0.3)
+    return Module(module.card.model_copy(update={"head": info}), memory={**module.memory, **state})

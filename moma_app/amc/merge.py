@@ -14,7 +14,7 @@ from torch import Tensor
 from moma_app.errors import IncompatibleError, InputError
 from moma_app.files import atomic_path
 from moma_app.hub.module import Module
-from moma_app.hub.reader import TensorReader
+from moma_app.hub.reader import TensorReader, widened
 from moma_app.hub.writer import by_size, write_tensors
 
 
@@ -27,7 +27,7 @@ def merge_modules(modules: Sequence[Module], weights: ArrayLike) -> dict[str, Te
 
     Returns:
         The merged tensors by name, heads left out. A module with weight 1 is returned bit for
-        bit; a tensor on which all agree is copied; integer tensors must agree.
+        bit, as it is stored; a tensor on which all agree is copied; integer tensors must agree.
 
     Raises:
         IncompatibleError: backbones, kinds, tensor names or shapes differ.
@@ -127,11 +127,13 @@ def check_mergeable(modules: Sequence[Module], readers: Sequence[TensorReader]) 
 def _average(name: str, parts: Sequence[_Part]) -> Tensor:
     """Average one tensor in float32, reading one module's after another."""
     owner, reader, share = parts[0]
-    first = reader.tensor(name)
-    total = first.float() * share if len(parts) > 1 and first.is_floating_point() else first
+    if len(parts) == 1:
+        return reader.tensor(name).clone()
+    first = widened(reader.tensor(name))
+    total = first.float() * share if first.is_floating_point() else first
     agreed = True
     for other, reader, share in parts[1:]:
-        tensor = reader.tensor(name)
+        tensor = widened(reader.tensor(name))
         if tensor.shape != first.shape:
             raise IncompatibleError(
                 f"Tensor {name!r} has shape {tuple(first.shape)} in {owner!r} and {tuple(tensor.shape)} in {other!r}."

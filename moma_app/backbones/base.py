@@ -82,6 +82,8 @@ class BackboneInfo:
         cutoff: radius of the neighbour search in Å; an atom without a neighbour inside is refused.
         citation: where the architecture and weights come from.
         weights_licence: licence of the pre-trained weights.
+        trained: the weights are pre-trained; otherwise they are an initialisation, and a module may
+            have started from another one.
     """
 
     name: str
@@ -91,6 +93,7 @@ class BackboneInfo:
     cutoff: float
     citation: str
     weights_licence: str
+    trained: bool = True
 
 
 class Backbone(ABC):

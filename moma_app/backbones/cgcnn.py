@@ -170,6 +170,7 @@ class CgcnnBackbone(Backbone):
         "doi:10.1103/PhysRevLett.120.145301; Chang et al., npj Comput. Mater. 8, 242 (2022), "
         "doi:10.1038/s41524-022-00929-x",
         weights_licence="MIT",
+        trained=False,
     )
 
     def graph(self, structure: Any) -> Graph:

@@ -1,21 +1,34 @@
-"""``moma hub``: list, show, train, build, predict, add, remove, verify, export, pull, push."""
+"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push; more in ``hub_living`` and ``hub_build``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from moma_app.cli import options, running
-from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table, warn
+from moma_app.cli import hub_build, hub_living, options, running
+from moma_app.cli.hub_living import megabytes, quality, show_superseded
+from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
 from moma_app.errors import DamagedFileError, InputError
 
 if TYPE_CHECKING:
-    from moma_app.hub import Card, Hub
+    from moma_app.hub import Hub
+    from moma_app.hub.manifest import Manifest
 
 app = typer.Typer(help="Modules: what the hub has, train more, share them.", no_args_is_help=True)
+app.command()(hub_build.build)
+app.command("table")(hub_build.table_of_modules)
+app.command()(hub_living.diff)
+app.command()(hub_living.release)
+app.command()(hub_living.shrink)
 Name = Annotated[str, typer.Argument(help="Name of the module.")]
+Which = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the module; NAME@VERSION or the beginning of a SHA-256 for one that a result names."
+    ),
+]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of modules; all by default.")]
 
 
@@ -25,27 +38,27 @@ def _open(where: str | None) -> Hub:
     return Hub.open(where)
 
 
-def _quality(card: Card) -> str:
-    metrics = card.metrics
-    if metrics.test_mae is not None:
-        return quantity(metrics.test_mae, card.target.unit, 3)
-    return f"accuracy {number(metrics.test_accuracy, 3)}" if metrics.test_accuracy is not None else "–"
-
-
 @app.command("list")
 def list_modules(hub: options.HubPath = None, json: options.Json = False) -> None:
     """List the modules of the hub."""
-    usable, damaged = _open(hub).check(files=False)
+    from moma_app.hub.card import summary_of
+
+    opened = _open(hub)
+    usable, damaged = opened.check(files=False)
     for damage in damaged:
         warn(damage.reason)
     cards = [module.card for module in usable]
     if json:
-        print_json([_summary(card) for card in cards])
+        print_json([summary_of(card) for card in cards])
         return
+    for folder, manifest in _manifests(opened):
+        summary = f" {manifest.summary}" if manifest.summary else ""
+        say(f"{manifest.name} {manifest.version} ({folder}).{summary}")
     table(
         None,
         [
             ("module", "left"),
+            ("version", "left"),
             ("kind", "left"),
             ("backbone", "left"),
             ("train rows", "right"),
@@ -56,10 +69,11 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
         [
             (
                 c.name,
+                c.version,
                 c.kind,
                 c.backbone,
                 f"{c.data.rows_train:,}",
-                _quality(c),
+                quality(c),
                 number(c.metrics.mae_over_mad, 3),
                 c.target.property,
             )
@@ -68,28 +82,27 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
     )
 
 
-def _summary(card: Card) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "version": card.version,
-        "kind": card.kind,
-        "backbone": card.backbone,
-        "task": card.target.task,
-        "property": card.target.property,
-        "unit": card.target.unit,
-        "rows_train": card.data.rows_train,
-        "test_mae": card.metrics.test_mae,
-        "mae_over_mad": card.metrics.mae_over_mad,
-        "sha256": card.sha256,
-    }
+def _manifests(hub: Hub) -> list[tuple[Path, Manifest]]:
+    """Return the hub's manifests; one that is damaged hides no module."""
+    try:
+        return list(hub.manifests().items())
+    except DamagedFileError as exc:
+        warn(str(exc))
+        return []
 
 
 @app.command()
-def show(name: Name, hub: options.HubPath = None, json: options.Json = False) -> None:
-    """Show a module's card."""
-    card = _open(hub)[name].card
+def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -> None:
+    """Show a module's card, or what is known of one that was superseded."""
+    from moma_app.hub import Card
+
+    opened = _open(hub)
+    card = opened.find(name)
     if json:
-        print_json(card.model_dump(mode="json"))
+        print_json(card.model_dump(mode="json", exclude_none=not isinstance(card, Card)))
+        return
+    if not isinstance(card, Card):
+        show_superseded(card, opened)
         return
     data, metrics, hardware = card.data, card.metrics, card.hardware
     facts = {
@@ -99,12 +112,12 @@ def show(name: Name, hub: options.HubPath = None, json: options.Json = False) ->
         "trained on": f"{data.rows_train:,} rows of {card.target.task}"
         + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
         + f" ({data.source})",
-        "test error": f"{_quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        "test error": f"{quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
         f"R² {number(metrics.test_r2, 3)}",
         "recipe": f"{card.recipe.get('name', '?')}, {len(card.curve)} epochs, seed {card.seed}",
         "licence": card.licence,
         "citation": card.citation,
-        "file": f"{card.file}, {card.size / 2**20:.2f} MiB, SHA-256 {card.sha256[:16]}…",
+        "file": f"{card.file}, {megabytes(card.size)} in {card.storage}, SHA-256 {card.sha256[:16]}…",
         "made": f"{card.created} with {card.made_with}",
     }
     if hardware:
@@ -157,7 +170,7 @@ def train(
     import dataclasses
 
     from moma_app.hub import Card, Hub
-    from moma_app.hub.card import module_name
+    from moma_app.hub.card import module_name, summary_of
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
     from moma_app.work.train import train_spec
@@ -194,125 +207,11 @@ def train(
             done = running.do(jobs, spec, progress, resume=resume)
     card = Card.model_validate(done["card"])
     if json:
-        print_json(_summary(card))
+        print_json(summary_of(card))
         return
     say(
-        f"Module {card.name}: test error {_quality(card)}, "
+        f"Module {card.name} {card.version}: test error {quality(card)}, "
         f"MAE/MAD {number(card.metrics.mae_over_mad, 3)}; added to {destination}."
-    )
-
-
-@app.command()
-def build(
-    recipe: Annotated[str, typer.Argument(help="A hub's recipe: builtin, clean, or a TOML file.")],
-    hub: options.HubPath = None,
-    device: options.Device = None,
-    engine: options.Engine = None,
-    scheduler: options.Scheduler = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is missing; start nothing.")] = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Train all modules of a recipe that a hub lacks; given again, it goes on where it was stopped."""
-    from moma_app.errors import MomaError
-    from moma_app.hub import Hub
-    from moma_app.runtime import pick_device
-    from moma_app.work.build_hub import build as build_hub
-    from moma_app.work.build_hub import missing
-    from moma_app.work.hub_recipe import HubRecipe
-
-    plan = HubRecipe.load(recipe)
-    if hub == "builtin":
-        raise InputError("The built-in hub is read only: give --hub FOLDER.")
-    with running.open_jobs(engine, scheduler) as jobs:
-        folder = Path(hub) if hub is not None else jobs.settings.hub_folder
-        machine = pick_device(device or jobs.settings.device).type
-        if dry_run:
-            needed, there = missing(plan, Hub(folder), machine)
-            names = [each.order.name for each in needed]
-            if json:
-                print_json({"recipe": plan.model_dump(mode="json"), "there": there, "missing": names})
-                return
-            say(f"{len(there)} of {len(there) + len(names)} modules are in {folder}.")
-            if names:
-                say(
-                    f"Missing: {', '.join(names)}; {sum(len(each.runs) for each in needed)} fits on {machine}."
-                )
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        with progress_bar(quiet=quiet) as progress:
-            built = build_hub(plan, folder, jobs, device=machine, listener=progress)
-    _quality_table(Hub(folder), [*built.kept, *built.made], json=json, failed=built.failed)
-    if built.failed:
-        raise MomaError(f"{len(built.failed)} modules were not made: {', '.join(built.failed)}.")
-
-
-@app.command("table")
-def table_(
-    modules: options.Modules = None,
-    hub: options.HubPath = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table, for documents.")] = False,
-    json: options.Json = False,
-) -> None:
-    """Show how good the modules are, beside the same network from scratch and published errors."""
-    _quality_table(_open(hub), modules, json=json, markdown=markdown)
-
-
-def _quality_table(
-    hub: Hub,
-    names: list[str] | None,
-    *,
-    json: bool,
-    markdown: bool = False,
-    failed: dict[str, str] | None = None,
-) -> None:
-    from dataclasses import asdict
-
-    from moma_app.hub.quality import SOURCE, quality_of
-
-    cards = [module.card for module in hub.select(names)]
-    found = sorted(quality_of(cards), key=lambda row: (row.kind != "full", row.accuracy is not None))
-    if json:
-        print_json({"modules": [asdict(row) for row in found], "failed": failed or {}, "published": SOURCE})
-        return
-    columns: list[tuple[str, Literal["left", "right"]]] = [
-        ("module", "left"),
-        ("train rows", "right"),
-        ("test error", "right"),
-        ("MAE/MAD", "right"),
-        ("R²", "right"),
-        ("scratch", "right"),
-        ("CGCNN", "right"),
-        ("time", "right"),
-        ("size", "right"),
-    ]
-    rows = [
-        (
-            row.module,
-            f"{row.rows_train:,}",
-            f"accuracy {number(row.accuracy, 3)}, F1 {number(row.macro_f1, 3)}"
-            if row.mae is None
-            else quantity(row.mae, row.unit, 3),
-            number(row.mae_over_mad, 3),
-            number(row.r2, 3),
-            number(row.scratch_over_mad if row.mae is not None else row.scratch_accuracy, 3),
-            row.published or "–",
-            "–" if row.seconds is None else f"{row.seconds / 60:.0f} min",
-            f"{row.size / 2**20:.2f} MiB",
-        )
-        for row in found
-    ]
-    if markdown:
-        say("| " + " | ".join(name for name, _ in columns) + " |")
-        say("|" + "|".join("---:" if side == "right" else "---" for _, side in columns) + "|")
-        for line in rows:
-            say("| " + " | ".join(line) + " |")
-    else:
-        table(None, columns, rows)
-    total = sum(row.size for row in found) / 2**20
-    say(
-        f"{len(found)} modules, {total:.1f} MiB. scratch: MAE/MAD (accuracy) of the same network from random weights "
-        f"on the same rows. CGCNN: MAE/MAD, {SOURCE}."
     )
 
 
@@ -368,33 +267,41 @@ def add(
     file: Annotated[Path, typer.Argument(help="A module's .safetensors file or card (.json) beside it.")],
     hub: options.HubPath = None,
     overwrite: options.Overwrite = False,
+    why: hub_living.Why = "",
 ) -> None:
-    """Add a module's file to your hub, checked against its card."""
+    """Add a module's file to your hub, checked against its card, its backbone and the hub's other modules."""
     from moma_app.hub.remote import add_file
 
-    stored = add_file(_open(hub), file, overwrite=overwrite)
-    say(f"Added {stored.name}.")
+    stored = add_file(_open(hub), file, overwrite=overwrite, why=why)
+    say(f"Added {stored.name} {stored.card.version}.")
 
 
 @app.command()
-def remove(name: Name, hub: options.HubPath = None) -> None:
+def remove(name: Name, hub: options.HubPath = None, why: hub_living.Why = "") -> None:
     """Delete a module from your hub."""
-    _open(hub).remove(name)
+    _open(hub).remove(name, why=why)
     say(f"Removed {name}.")
 
 
 @app.command()
 def verify(hub: options.HubPath = None, json: options.Json = False) -> None:
-    """Compare every module's file with the SHA-256 of its card."""
-    usable, damaged = _open(hub).check()
+    """Compare every module's file with the SHA-256 of its card, and the manifest with the cards."""
+    from moma_app.hub.releases import disagreements
+
+    opened = _open(hub)
+    usable, damaged = opened.check()
+    behind = [each for folder in opened.folders for each in disagreements(folder)]
     if json:
-        print_json({"sound": [m.name for m in usable], "damaged": {d.name: d.reason for d in damaged}})
+        found = {d.name: d.reason for d in damaged}
+        print_json({"sound": [m.name for m in usable], "damaged": found, "manifest": behind})
     else:
         say(f"{len(usable)} module{'s' if len(usable) != 1 else ''} sound.")
-        for damage in damaged:
-            warn(damage.reason)
+        for reason in (*(damage.reason for damage in damaged), *behind):
+            warn(reason)
     if damaged:
         raise DamagedFileError(f"{len(damaged)} damaged: {', '.join(d.name for d in damaged)}.")
+    if behind:
+        raise DamagedFileError(f"The manifest is not what the cards say: {behind[0]}")
 
 
 @app.command()
@@ -413,7 +320,9 @@ def export(
 
 @app.command()
 def pull(
-    source: Annotated[str, typer.Argument(help="OWNER/REPOSITORY on Hugging Face, or file:FOLDER.")],
+    source: Annotated[
+        str, typer.Argument(help="OWNER/REPOSITORY[@REVISION] on Hugging Face, or file:FOLDER.")
+    ],
     names: Names = None,
     hub: options.HubPath = None,
     overwrite: options.Overwrite = False,
@@ -421,12 +330,13 @@ def pull(
     quiet: options.Quiet = False,
 ) -> None:
     """Copy modules from elsewhere into your hub, checked first."""
+    from moma_app.hub.card import summary_of
     from moma_app.hub.remote import pull as pull_modules
 
     with progress_bar(quiet=quiet) as progress:
         modules = pull_modules(_open(hub), source, names or None, overwrite=overwrite, progress=progress)
     if json:
-        print_json([_summary(module.card) for module in modules])
+        print_json([summary_of(module.card) for module in modules])
     else:
         say(f"Pulled {len(modules)} modules: {', '.join(module.name for module in modules)}.")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from moma_app.choices import Storage
 from moma_app.errors import DamagedFileError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -116,6 +117,9 @@ class Card(_Strict):
     fingerprint: str = Field(description="Identity of the pre-trained weights the module started from.")
     kind: Literal["full", "adapter"]
     layers: Literal["all", "last"]
+    storage: Storage = Field(
+        default="float32", description="Type of the matrices on disk; vectors are in float32 always."
+    )
     target: Target
     data: Data
     metrics: Metrics = Metrics()
@@ -182,3 +186,22 @@ def parse_card(text: str, where: str) -> Card:
 def module_name(task: str, kind: str) -> str:
     """Return the usual name of a task's module."""
     return task if kind == "full" else f"{task}-{kind}"
+
+
+def summary_of(card: Card) -> dict[str, Any]:
+    """Return what a list of modules says of each, ready for JSON."""
+    return {
+        "name": card.name,
+        "version": card.version,
+        "kind": card.kind,
+        "backbone": card.backbone,
+        "task": card.target.task,
+        "property": card.target.property,
+        "unit": card.target.unit,
+        "rows_train": card.data.rows_train,
+        "test_mae": card.metrics.test_mae,
+        "mae_over_mad": card.metrics.mae_over_mad,
+        "storage": card.storage,
+        "size": card.size,
+        "sha256": card.sha256,
+    }

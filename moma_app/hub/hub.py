@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
@@ -13,6 +14,9 @@ from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.files import lock_for
 from moma_app.hub.card import Card, read_card
 from moma_app.hub.module import HASH_GLOB, Module
+
+if TYPE_CHECKING:
+    from moma_app.hub.manifest import Manifest, Superseded
 
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -91,6 +95,47 @@ class Hub(Mapping[str, Module]):
             raise UnknownModuleError("module", name, paths, hint="See moma hub list.")
         return _module_of(paths[name])
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the hub says of itself: the manifest of its first folder that has one.
+
+        Raises:
+            DamagedFileError: it cannot be read.
+        """
+        return next(iter(self.manifests().values()), None)
+
+    @property
+    def version(self) -> str | None:
+        """Semantic version of :attr:`manifest`; ``None`` for a hub without one."""
+        manifest = self.manifest
+        return None if manifest is None else manifest.version
+
+    def manifests(self) -> dict[Path, Manifest]:
+        """Return the manifests of all folders that have one, in the order in which they are searched.
+
+        Raises:
+            DamagedFileError: one cannot be read.
+        """
+        from moma_app.hub.manifest import read_manifest
+
+        found = ((folder, read_manifest(folder)) for folder in self.folders)
+        return {folder: manifest for folder, manifest in found if manifest is not None}
+
+    def release(
+        self, version: str | None = None, *, name: str | None = None, summary: str | None = None
+    ) -> Manifest:
+        """Write the manifest of the hub's first folder, see :func:`moma_app.hub.releases.release`."""
+        from moma_app.hub.releases import release
+
+        with self._writing() as folder:
+            return release(folder, version, name=name, summary=summary)
+
+    def find(self, which: str) -> Card | Superseded:
+        """Return what is known of a module that the hub has or had, see :func:`moma_app.hub.lookup.find`."""
+        from moma_app.hub.lookup import find
+
+        return find(self, which)
+
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
@@ -114,18 +159,43 @@ class Hub(Mapping[str, Module]):
                     damaged.append(Damage(name, str(exc)))
         return usable, damaged
 
-    def add(self, module: Module, *, overwrite: bool = False) -> Module:
-        """Publish a module in the hub's first folder, atomically.
+    def add(self, module: Module, *, overwrite: bool = False, why: str = "") -> Module:
+        """Publish a module in the hub's first folder, atomically, and return the stored one.
+
+        A module that takes the place of another gets a version above that one's, see
+        :mod:`moma_app.hub.changes`, and the hub's manifest, if it has one, keeps what the other was.
+
+        Args:
+            module: what to publish.
+            overwrite: supersede a module of the same name.
+            why: reason for the new version; by default what differs between the cards.
 
         Raises:
             InputError: the name is taken and ``overwrite`` is off, or the folder is not writable.
-            DamagedFileError: the module's own file does not agree with its card.
+            IncompatibleError: the name is that of a module of another backbone.
+            DamagedFileError: the module's own file does not agree with its card, or the manifest
+                cannot be read.
+        """
+        from moma_app.hub.releases import publishing
+
+        with self._writing() as folder:
+            return module.save(
+                folder, overwrite=overwrite, revise=lambda card: publishing(folder, card, why=why)
+            )
+
+    def put(self, module: Module, *, overwrite: bool = False) -> Module:
+        """Copy a module as it is into the hub's first folder: its version stays, no manifest is told.
+
+        For folders of copies; :meth:`add` is how a hub gets a module.
+
+        Raises:
+            InputError, DamagedFileError: as :meth:`add`.
         """
         with self._writing() as folder:
             return module.save(folder, overwrite=overwrite)
 
-    def remove(self, name: str) -> None:
-        """Delete a module from the hub's first folder.
+    def remove(self, name: str, *, why: str = "") -> None:
+        """Delete a module from the hub's first folder; the manifest, if there is one, keeps what it was.
 
         Raises:
             UnknownModuleError: no module of that name.
@@ -137,7 +207,9 @@ class Hub(Mapping[str, Module]):
         path = paths[name]
         if path.parent != self.folders[0]:
             raise InputError(f"Module {name!r} belongs to {path.parent}, which is read only here.")
-        with self._writing(), lock_for(path):
+        from moma_app.hub.releases import removing
+
+        with self._writing() as folder, lock_for(path), removing(folder, name, why=why):
             path.unlink(missing_ok=True)  # without its card the module is gone, whatever happens next
             for tensors in path.parent.glob(f"{name}-{HASH_GLOB}.safetensors"):
                 tensors.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ from a stranger runs no code.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class Module:
         return self.reader().names()
 
     def iter_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Yield tensors by name, one in memory at a time, those that start with ``prefix``.
+        """Yield tensors as they are stored, one in memory at a time, those whose names start with ``prefix``.
 
         Raises:
             DamagedFileError: the file is missing, cut short or no safetensors file.
@@ -63,7 +64,7 @@ class Module:
         yield from ((name, reader.tensor(name)) for name in reader.names() if name.startswith(prefix))
 
     def tensor(self, name: str) -> Tensor:
-        """Read one tensor."""
+        """Read one tensor as it is stored."""
         return self.reader().tensor(name)
 
     def reader(self) -> TensorReader:
@@ -82,12 +83,16 @@ class Module:
         return PREFIX[self.card.kind]
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the tensors that AMC merges (no head), named with their prefix."""
-        return dict(self.iter_tensors(self.prefix))
+        """Return the tensors that AMC merges (no head), named with their prefix; halves in float32."""
+        from moma_app.hub.reader import widened
+
+        return {name: widened(tensor) for name, tensor in self.iter_tensors(self.prefix)}
 
     def head(self) -> dict[str, Tensor]:
-        """Return the head's tensors, named without their prefix."""
-        return {name.removeprefix(HEAD): tensor for name, tensor in self.iter_tensors(HEAD)}
+        """Return the head's tensors, named without their prefix; halves in float32."""
+        from moma_app.hub.reader import widened
+
+        return {name.removeprefix(HEAD): widened(tensor) for name, tensor in self.iter_tensors(HEAD)}
 
     def network(self, backbone: Backbone) -> Network:
         """Return the backbone's network with this module's parameters in place.
@@ -98,7 +103,7 @@ class Module:
         """
         self.check_backbone(backbone)
         try:
-            return network_from(backbone, self.card.kind, self.parameters())
+            return network_from(backbone, self.card.kind, dict(self.iter_tensors(self.prefix)))
         except RuntimeError as exc:
             raise DamagedFileError(f"Module {self.name!r} does not fit its backbone: {exc}") from exc
 
@@ -133,11 +138,23 @@ class Module:
             )
         open_tensors(self.path, "np")  # what has the right hash can still be no safetensors file
 
-    def save(self, folder: Path, *, overwrite: bool = True) -> Module:
+    def save(
+        self,
+        folder: Path,
+        *,
+        overwrite: bool = True,
+        revise: Callable[[Card], AbstractContextManager[Card]] = nullcontext,
+    ) -> Module:
         """Publish the module in a folder and return the stored one; a file is copied as it is.
 
         The tensor file is written first, under a name that contains its hash; replacing the
         card is the one step that publishes it. A reader sees the old module or the new one.
+
+        Args:
+            folder: where card and file go.
+            overwrite: replace a module of the same name.
+            revise: gets the card as it would be written, and gives, around its publication, the card
+                that is written (:func:`moma_app.hub.releases.publishing` gives it a version).
 
         Raises:
             InputError: the folder has a module of that name, and ``overwrite`` is off.
@@ -164,10 +181,11 @@ class Module:
             card = self.card.model_copy(
                 update={"file": target.name, "sha256": digest, "size": temporary.stat().st_size}
             )
-            text = card.model_dump_json(indent=1) + "\n"
-            parse_card(text, str(card_path))
-            publish(temporary, target)
-            atomic_write_text(card_path, text)
+            with revise(card) as card:
+                text = card.model_dump_json(indent=1) + "\n"
+                parse_card(text, str(card_path))
+                publish(temporary, target)
+                atomic_write_text(card_path, text)
             for old in folder.glob(f"{self.name}-{HASH_GLOB}.safetensors"):
                 if old != target:
                     old.unlink()
@@ -184,7 +202,9 @@ class Module:
 
 
 def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -> Network:
-    """Return the backbone's network with a module's parameters (names with prefix) in place, in float32.
+    """Return the backbone's network with a module's parameters (names with prefix) in place.
+
+    The network computes in the type of its own tensors, float32: others are converted as they are copied.
 
     Raises:
         RuntimeError: tensors are missing, superfluous or of another shape.
@@ -192,9 +212,7 @@ def network_from(backbone: Backbone, kind: str, tensors: Mapping[str, Tensor]) -
     from moma_app.backbones.adapters import attach_adapters
 
     network = backbone.pretrained()
-    state = {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
-    }
+    state = dict(tensors)
     if kind == "adapter":
         attach_adapters(network, backbone.info.width, backbone.info.n_layers)
         state = {**network.state(), **state}

@@ -27,6 +27,8 @@ DTYPES = {
     "BOOL": torch.bool,
 }
 """The types of a module's tensors, by their names in a safetensors file."""
+HALVES = (torch.float16, torch.bfloat16)
+"""Types that tensors are stored in, but never computed with."""
 
 
 class TensorSpec(NamedTuple):
@@ -39,6 +41,11 @@ class TensorSpec(NamedTuple):
 
     dtype: torch.dtype
     shape: tuple[int, ...]
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor in half precision as float32, which is exact; any other as it is."""
+    return tensor.float() if tensor.dtype in HALVES else tensor
 
 
 class TensorReader(Protocol):

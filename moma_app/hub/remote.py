@@ -7,15 +7,20 @@ SHA-256) before it becomes part of the hub.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 from moma_app.errors import DataNotFoundError, InputError
-from moma_app.hub.hub import Hub, read_module_file
+from moma_app.hub.hub import BUILTIN, Hub, read_module_file
+from moma_app.hub.manifest import FILE, Entry, Manifest, write_manifest
 from moma_app.hub.module import Module
 from moma_app.progress import Listener, Step, silent
 
 ALLOWED = ["*.json", "*.safetensors"]
+TO_LOOK_AT = ["*.json", FILE]
+"""What is fetched of a repository whose modules are not to be used: cards and manifest."""
 
 
 def pull(
@@ -30,7 +35,7 @@ def pull(
 
     Args:
         hub: where the modules are added.
-        source: ``file:FOLDER``, a folder, or ``OWNER/REPOSITORY`` on the Hugging Face Hub.
+        source: ``file:FOLDER``, a folder, or ``OWNER/REPOSITORY[@REVISION]`` on the Hugging Face Hub.
         names: which modules; all by default.
         overwrite: replace modules of the same name.
         progress: listener.
@@ -41,7 +46,10 @@ def pull(
         UnknownNameError: a name is not at the source.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        folder = _local_folder(source) or _download(source, names, Path(scratch))
+        patterns = (
+            ALLOWED if names is None else [p for n in names for p in (f"{n}.json", f"{n}-*.safetensors")]
+        )
+        folder = _local_folder(source) or _download(source, patterns, Path(scratch))
         origin = Hub(folder)
         wanted = list(origin) if names is None else names
         modules = [origin[name] for name in wanted]
@@ -54,10 +62,37 @@ def pull(
     return added
 
 
+@contextmanager
+def looking_at(source: str) -> Iterator[Hub]:
+    """Yield the hub at a source, to read its cards and manifest; of a repository only these are fetched.
+
+    Args:
+        source: ``builtin``, a folder, ``file:FOLDER``, or ``OWNER/REPOSITORY[@REVISION]`` on the
+            Hugging Face Hub.
+
+    Raises:
+        InputError: there is no such folder, or it is no hub: it has neither cards nor a manifest.
+        DataNotFoundError: the repository cannot be reached or does not exist.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        if source == "builtin":
+            folder = BUILTIN
+        else:
+            folder = _local_folder(source) or _download(source, TO_LOOK_AT, Path(scratch))
+        hub = Hub(folder)
+        if not (folder / FILE).is_file() and not hub.cards():
+            raise InputError(
+                f"{source} is no hub: it has neither a module's card (NAME.json) that can be read, nor a manifest ({FILE})."
+            )
+        yield hub
+
+
 def push(
     hub: Hub, target: str, names: list[str] | None = None, *, overwrite: bool = False, private: bool = True
 ) -> str:
     """Copy modules of the hub to ``target`` and return where they are.
+
+    The whole of a hub takes its manifest along, to a repository or to a folder that was no hub before.
 
     Args:
         hub: the hub that has the modules.
@@ -75,17 +110,25 @@ def push(
     for module in modules:
         module.verify()
     folder = _local_folder(target, must_exist=False)
+    manifest = hub.manifest
+    if manifest is not None and manifest.modules != {
+        module.name: Entry.of(module.card) for module in modules
+    }:
+        manifest = None  # it speaks of other modules than those that are pushed
     if folder is not None:
         destination = Hub(folder)
+        is_new = not len(destination) and destination.manifest is None
         for module in modules:
             destination.add(module, overwrite=overwrite)
+        if manifest is not None and is_new:
+            write_manifest(folder, manifest)
         return str(folder)
-    return _upload(modules, target, private=private)
+    return _upload(modules, manifest, target, private=private)
 
 
 def export(module: Module, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Write one module's card and tensor file into a folder; return both paths."""
-    stored = Hub(folder).add(module, overwrite=overwrite)
+    stored = Hub(folder).put(module, overwrite=overwrite)
     assert stored.path is not None
     return [folder / f"{stored.name}.json", stored.path]
 
@@ -113,35 +156,41 @@ def _check_repository_name(repository: str) -> None:
         )
 
 
-def _download(repository: str, names: list[str] | None, scratch: Path) -> Path:
+def _download(address: str, patterns: list[str], scratch: Path) -> Path:
     from huggingface_hub import snapshot_download
 
+    repository, _, revision = address.partition("@")
     _check_repository_name(repository)
-    patterns = ALLOWED if names is None else [p for n in names for p in (f"{n}.json", f"{n}-*.safetensors")]
     try:
-        return Path(snapshot_download(repository, local_dir=scratch / "hub", allow_patterns=patterns))
+        return Path(
+            snapshot_download(
+                repository, revision=revision or None, local_dir=scratch / "hub", allow_patterns=patterns
+            )
+        )
     except Exception as exc:  # of the HTTP library too, which is another in each huggingface_hub
         raise DataNotFoundError(
-            f"The Hugging Face repository {repository} could not be fetched ({type(exc).__name__}): "
+            f"The Hugging Face repository {address} could not be fetched ({type(exc).__name__}): "
             "check the name, the connection, and for a private one run hf auth login."
         ) from exc
 
 
-def _upload(modules: list[Module], repository: str, *, private: bool) -> str:
+def _upload(modules: list[Module], manifest: Manifest | None, repository: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
 
     _check_repository_name(repository)
     with tempfile.TemporaryDirectory() as scratch:
         staged = Hub(Path(scratch))
         for module in modules:
-            staged.add(module)
+            staged.put(module)
+        if manifest is not None:
+            write_manifest(Path(scratch), manifest)
         try:
             api = HfApi()
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(
                 repo_id=repository,
                 folder_path=scratch,
-                allow_patterns=ALLOWED,
+                allow_patterns=[*ALLOWED, FILE],
                 commit_message=f"Add {len(modules)} MoMa modules",
             )
         except Exception as exc:  # of the HTTP library too, which is another in each huggingface_hub
@@ -152,6 +201,22 @@ def _upload(modules: list[Module], repository: str, *, private: bool) -> str:
     return str(commit.commit_url)
 
 
-def add_file(hub: Hub, path: Path, *, overwrite: bool = False) -> Module:
-    """Add an exported module file to the hub, checked first."""
-    return hub.add(read_module_file(path), overwrite=overwrite)
+def add_file(hub: Hub, path: Path, *, overwrite: bool = False, why: str = "") -> Module:
+    """Add an exported module file to the hub, checked first.
+
+    Args:
+        hub: that gets the module.
+        path: its tensor file or its card, with the other beside it.
+        overwrite: supersede a module of the same name.
+        why: reason for the new version.
+
+    Raises:
+        InputError: the file or its card is missing, or the name is taken.
+        DamagedFileError: card and file do not agree.
+        IncompatibleError: it started from other weights than the backbone here, or the hub's others.
+    """
+    from moma_app.hub.starting_point import check_starting_point
+
+    module = read_module_file(path)
+    check_starting_point(hub, module.card)
+    return hub.add(module, overwrite=overwrite, why=why)

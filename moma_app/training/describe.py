@@ -49,6 +49,7 @@ def predictor_info(
         readout={},
         start=report.start,
         weights=start.weights,
+        modules=start.hashes,
         metrics=report.metrics,
         split=parts.seed,
         shots=report.shots,

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.base import Backbone
+from moma_app.backbones.base import Backbone, Pooling
 from moma_app.backbones.graphs import GraphSet
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, InputError, MomaError
+from moma_app.hub.card import Card
 from moma_app.hub.encode import encode_modules
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module
@@ -77,8 +78,7 @@ def predict_with_hub(
             continue
         card = module.card
         if card.head is not None:
-            pooling = pooling_of(extensive=card.target.extensive, head=HeadConfig(**card.head.config).pooling)
-            alike = (card.backbone, card.layers, card.kind, pooling)
+            alike = (card.backbone, card.layers, card.kind, own_pooling(card))
             groups.setdefault(alike, []).append(module)
     target = pick_device(device)
     built: dict[str, GraphSet] = {}
@@ -93,12 +93,16 @@ def predict_with_hub(
             built[backbone_name],
             layers=layers,
             pooling=pooling,
-            gate=lambda module: _head(module, get_backbone(module.card.backbone)).gate,
+            gate=own_gate,
             device=target,
             on_error=leave_out,
         ):
             try:
-                found[module.name] = _predict(module, backbone, embeddings)
+                values = predicted_by(module, backbone, embeddings)
+                card = module.card
+                found[module.name] = HubPrediction(
+                    card.name, card.target.property, card.target.unit, values, card.metrics.test_mae
+                )
             except DamagedFileError as exc:
                 leave_out(module, exc)
             progress(
@@ -109,12 +113,32 @@ def predict_with_hub(
     return [found[name] for name in names if name in found]
 
 
-def _predict(module: Module, backbone: Backbone, embeddings: Tensor) -> HubPrediction:
+def own_pooling(card: Card) -> Pooling:
+    """Return how a module's own head pools atoms."""
+    head = HeadConfig(**card.head.config) if card.head is not None else HeadConfig()
+    return pooling_of(extensive=card.target.extensive, head=head.pooling)
+
+
+def own_gate(module: Module) -> Tensor | None:
+    """Return what a module's own head weighs atoms by, [d]; ``None`` without attention.
+
+    Raises:
+        DamagedFileError: the module's file cannot be read.
+    """
+    return _head(module, get_backbone(module.card.backbone)).gate
+
+
+def predicted_by(module: Module, backbone: Backbone, embeddings: Tensor) -> NDArray[np.float64]:
+    """Return what a module's own head makes of its embeddings [n, d]: its property, float64 [n].
+
+    Raises:
+        DamagedFileError: the module's file cannot be read.
+    """
     card = module.card
     assert card.head is not None
     head = _head(module, backbone)
     values, _ = HeadReadout(head, TargetScale(card.head.mean, card.head.std)).predict(embeddings)
-    return HubPrediction(card.name, card.target.property, card.target.unit, values, card.metrics.test_mae)
+    return values
 
 
 def _head(module: Module, backbone: Backbone) -> Head:

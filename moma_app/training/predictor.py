@@ -49,6 +49,10 @@ class PredictorInfo(BaseModel):
     readout: dict[str, Any]
     start: str = Field(description="What it was made from.")
     weights: dict[str, float] = Field(default_factory=dict, description="Composition weights by module.")
+    modules: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of the modules' tensor files by name; moma hub show explains one, also when superseded.",
+    )
     metrics: dict[str, float] = Field(default_factory=dict, description="On the test rows, task's unit.")
     split: int = 0
     shots: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -31,6 +31,8 @@ class Start:
         layers: which interaction layers feed the readout.
         tensors: with prefix; empty for the bare backbone and for scratch.
         weights: composition weights by module.
+        hashes: SHA-256 of the tensor files of the modules that ``tensors`` come from, by name; empty for
+            a module that was never saved.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Start:
     layers: Layers
     tensors: dict[str, Tensor]
     weights: dict[str, float]
+    hashes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def bare(cls, backbone: Backbone, *, scratch: bool = False) -> Start:
@@ -59,6 +62,7 @@ class Start:
             card.layers,
             module.parameters(),
             {},
+            {module.name: card.sha256} if card.sha256 else {},
         )
 
     @classmethod
@@ -73,6 +77,7 @@ class Start:
             result.layers,
             composition.tensors,
             result.weights,
+            {score.module: score.sha256 for score in result.modules if score.weight and score.sha256},
         )
 
     def with_new_adapters(self) -> Start:

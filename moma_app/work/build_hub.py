@@ -126,7 +126,8 @@ def build(
 ) -> Built:
     """Train the modules that a hub lacks and publish each as soon as it and its reference are done.
 
-    A build that was stopped goes on when it is given again: finished runs count, others are resumed.
+    A build that was stopped goes on when it is given again: finished runs count, others are resumed. Modules
+    are stored in half precision where that changes their test errors by no more than 0.5%. A new hub gets a manifest.
 
     Args:
         recipe: of the hub.
@@ -137,8 +138,10 @@ def build(
     """
     hub = Hub(folder)
     needed, there = missing(recipe, hub, device)
-    building = _Build(needed, hub, jobs, Built(kept=there), listener)
+    building = _Build(needed, hub, jobs, Built(kept=there), listener, device)
     run_all(jobs, building.specs, listener, what="fits", on_end=building.ended)
+    if hub.manifest is None and len(hub):
+        hub.release(recipe.version, name=recipe.name, summary=recipe.summary)
     return building.done
 
 
@@ -149,6 +152,7 @@ class _Build:
     jobs: Jobs
     done: Built
     listener: Listener
+    device: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -178,9 +182,25 @@ class _Build:
         with tempfile.TemporaryDirectory() as folder:
             source = Hub(self.jobs.store.fetch(trained.run_id, MODULE, Path(folder)))[name]
             card = source.card.model_copy(update={"references": references})
-            self.hub.add(Module(card, source.path), overwrite=True)
+            self.hub.add(self._small(Module(card, source.path)), overwrite=True)
         self.done.made.append(name)
         self.listener(Note(message=f"Module {name} is in the hub."))
+
+    def _small(self, module: Module) -> Module:
+        """Return the module in half precision, if that leaves its test error as it is."""
+        from moma_app.training.storage import choose_storage
+
+        if module.card.storage != "float32":
+            return module
+        task = get_task(module.card.target.task)
+        return choose_storage(
+            module,
+            task.load(),
+            task.split(module.card.data.split_seed).test,
+            graph_folder=self.jobs.settings.graph_folder,
+            device=self.device,
+            progress=self.listener,
+        ).module
 
 
 def _reference(outcome: Outcome) -> Reference:

@@ -127,7 +127,7 @@ def train_module(
         stop=context.stop,
     )
     context.facts(data_hash=module.card.data.hash, seed=chosen.fit.seed)
-    stored = Hub(context.artefacts / MODULE).add(module, overwrite=True)
+    stored = Hub(context.artefacts / MODULE).put(module, overwrite=True)
     published = None
     if hub is not None and context.shared:
         card = Path(hub) / f"{module.name}.json"

@@ -14,9 +14,13 @@ import torch
 from huggingface_hub import constants
 from module_factory import make_module, small_state
 
+from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, DataNotFoundError, InputError, UnknownNameError
 from moma_app.hub import Hub
-from moma_app.hub.remote import add_file, export, pull, push
+from moma_app.hub.card import read_card
+from moma_app.hub.diff import diff
+from moma_app.hub.manifest import read_manifest
+from moma_app.hub.remote import add_file, export, looking_at, pull, push
 from moma_app.progress import Step
 
 NAMES = ["mp_bandgap", "mp_gvrh", "mp_kvrh"]
@@ -138,8 +142,46 @@ class TestFolders:
         assert_has(hub, NAMES)
 
 
+class TestManifests:
+    """The whole of a hub takes its manifest along, where there was none; nothing else does."""
+
+    def test_to_a_new_folder(self, source, hub):
+        source.release(name="mine")
+        push(source, address(hub, "file:"))
+        assert hub.manifest == source.manifest
+        assert diff(source, hub).is_empty
+
+    def test_not_with_a_part_of_the_modules(self, source, hub):
+        source.release()
+        push(source, address(hub, "file:"), ["mp_kvrh"])
+        assert hub.manifest is None
+
+    def test_not_over_another(self, source, hub):
+        hub.add(make_module("own"))
+        hub.release(name="theirs")
+        source.release(name="mine")
+        push(source, address(hub, "file:"))
+        assert hub.manifest.name == "theirs"
+        assert set(hub.manifest.modules) == {"own", *NAMES}
+
+    def test_not_by_pulling(self, source, hub):
+        source.release()
+        pull(hub, address(source, "file:"))
+        assert hub.manifest is None
+
+    def test_an_exported_module_is_an_exact_copy(self, source, tmp_path):
+        for seed in (5, 6):
+            card, _ = export(source["mp_kvrh"], tmp_path / "out", overwrite=True)
+            assert read_card(card) == source["mp_kvrh"].card
+            source.add(make_module("mp_kvrh", small_state(seed), seed=seed), overwrite=True)
+        assert source["mp_kvrh"].card.version == "1.2.0"
+
+
 class TestFiles:
     def test_export_and_add(self, source, hub, tmp_path):
+        """A module that is added must have started from the weights that are installed."""
+        welcome = make_module("mp_kvrh", small_state(2), fingerprint=get_backbone("chgnet").fingerprint)
+        source.put(welcome, overwrite=True)
         card, tensors = export(source["mp_kvrh"], tmp_path / "out")
         assert sorted((tmp_path / "out").glob("[!.]*")) == sorted([card, tensors])
         add_file(hub, tensors)
@@ -287,6 +329,22 @@ class TestRepository:
     def test_a_name_that_is_not_there(self, server, hub):
         with pytest.raises(UnknownNameError):
             pull(hub, "lab/hub", ["mp_eform"])
+
+    def test_look_at_it(self, server, source, hub):
+        """Of a repository that is compared only cards and manifest are fetched."""
+        source.release("1.4.0")
+        for address_ in ("lab/hub", "lab/hub@main"):
+            server.asked.clear()
+            with looking_at(address_) as there:
+                assert there.version == "1.4.0"
+                assert diff(source, there).is_empty
+            assert [path for path in server.asked if path.endswith(".toml")]
+            assert not [path for path in server.asked if path.endswith(".safetensors")]
+
+    def test_pull_a_revision(self, server, hub):
+        pull(hub, "lab/hub@main", ["mp_gvrh"])
+        assert_has(hub, ["mp_gvrh"])
+        assert read_manifest(hub.folders[0]) is None
 
     def test_a_damaged_module_is_not_added(self, server, source, hub):
         flip(source["mp_gvrh"].path)

@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from moma_app.amc.compose import compose
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.hub import Hub
+from moma_app.hub.storage import stored_as
 from moma_app.tasks import get_task, random_split
 from moma_app.training.finetune import finetune
 from moma_app.training.hub_predictions import predict_with_hub
@@ -164,3 +166,33 @@ def test_a_trained_module_has_a_true_card_and_predicts(kind, pooling, elements, 
     assert prediction.unit == "log10(GPa)"
     start = Start.module(stored)
     assert start.network(chgnet) is not None
+
+
+def test_a_predictor_names_the_modules_it_was_made_from(tmp_path):
+    """Their hashes find them later, when the hub has newer ones."""
+    builtin = Hub.open("builtin")
+    names = ["mp_gvrh", "mp_kvrh"]
+    hub = Hub(tmp_path / "hub")
+    for name in names:
+        hub.put(builtin[name])
+    hub.release()
+    composition = compose(get_task(TASK), hub, device="cpu")
+    starts = {"composed": Start.composed(composition), "mp_kvrh": Start.module(hub["mp_kvrh"])}
+    used = {"composed": [n for n in names if composition.result.weights[n]], "mp_kvrh": ["mp_kvrh"]}
+    hashes = {name: hub[name].card.sha256 for name in names}
+    for name in names:
+        hub.add(stored_as(hub[name], "bfloat16"), overwrite=True)
+    for start, modules in used.items():
+        predictor, _ = fit_instant(get_task(TASK), starts[start], device="cpu")
+        loaded = Predictor.load(predictor.save(tmp_path / start))
+        assert loaded.info.modules == {name: hashes[name] for name in modules}
+        for name, sha256 in loaded.info.modules.items():
+            assert (hub.find(sha256).name, hub.find(sha256).superseded_by) == (name, "1.0.1")
+
+
+def test_a_predictor_of_an_older_version_has_no_hashes(instant, tmp_path):
+    folder = instant[0].save(tmp_path / "predictor")
+    card = json.loads((folder / CARD).read_text())
+    assert card.pop("modules") == {}
+    (folder / CARD).write_text(json.dumps(card))
+    assert Predictor.load(folder).info.modules == {}

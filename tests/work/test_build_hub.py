@@ -56,6 +56,8 @@ def test_a_hub_is_built_once_and_what_is_missing_is_added(recipe, tmp_path):
         rows = {row.module: row for row in quality_of([full, adapter])}
         assert rows[f"{TASK}-adapter"].scratch_mae == rows[TASK].scratch_mae == scratch.mae
         assert rows[TASK].scratch_over_mad == pytest.approx(scratch.mae / full.metrics.test_mad)
+        assert {full.storage, adapter.storage} == {"float16"}
+        assert (Hub(folder).version, Hub(folder).manifest.name) == ("0.1.0", "small")
         runs = len(jobs.store.runs())
 
         again = build(plan, folder, jobs, device="cpu")
