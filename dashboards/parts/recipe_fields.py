@@ -45,6 +45,7 @@ _LABELS = {
     "head.hidden": "Head width",
     "head.depth": "Head layers",
     "head.dropout": "Head dropout (share)",
+    "head.activation": "Head activation",
 }
 
 
@@ -205,7 +206,7 @@ def known_recipe(name: str) -> Recipe:
 
 def values_of(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe's settings by path."""
-    nested = recipe.to_dict()
+    nested = dataclasses.asdict(recipe)
     flat = {
         **nested,
         **{f"{part}.{name}": value for part in ("fit", "head") for name, value in nested[part].items()},

@@ -42,6 +42,7 @@ def predictor_info(
         readout={},
         start=report.start,
         weights=start.weights,
+        experts=start.experts,
         metrics=report.metrics,
         split=parts.seed,
         shots=report.shots,

@@ -9,6 +9,7 @@ from moma_app.choices import Precision, precision_setting
 
 Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
+Activation = Literal["silu", "softplus"]
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,21 @@ class HeadConfig:
         depth: number of hidden layers.
         dropout: share of hidden values that are dropped in training.
         outputs: 1 for a property, the number of classes for a classification.
+        activation: between the layers.
     """
 
     hidden: int = 128
     depth: int = 1
     dropout: float = 0.0
     outputs: int = 1
+    activation: Activation = "silu"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready form."""
-        return asdict(self)
+        """Return a JSON-ready form.
+
+        The usual activation is not named: fits of the time before there was another are equal work.
+        """
+        given = asdict(self)
+        if self.activation == "silu":
+            del given["activation"]
+        return given

@@ -1,4 +1,4 @@
-"""What a fit starts from: a composed module, a single module, the bare backbone, or nothing."""
+"""What a fit starts from: a composed module, a mixture of modules, a single one, the bare backbone, or nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from moma_app.backbones.base import Backbone, Network
+from moma_app.backbones.mixture import gates
 from moma_app.choices import Layers
+from moma_app.hub.mixing import mixture_from, tensors_of_experts
 from moma_app.hub.module import Module, network_from
 
 if TYPE_CHECKING:
     from typing import Literal
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from moma_app.amc.compose import Composition
 
@@ -22,13 +27,14 @@ class Start:
     """What a fit starts from.
 
     Attributes:
-        name: ``composed``, ``backbone``, ``scratch`` or a module's name.
+        name: ``composed``, ``mixture``, ``backbone``, ``scratch`` or a module's name.
         label: for people.
         backbone: name in the registry.
         kind: which parameters ``tensors`` holds.
         layers: which interaction layers feed the readout.
         tensors: with prefix; empty for the bare backbone and for scratch.
         weights: composition weights by module.
+        experts: names of the modules that stand side by side in a mixture; empty for one network.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Start:
     layers: Layers
     tensors: dict[str, Tensor]
     weights: dict[str, float]
+    experts: tuple[str, ...] = ()
 
     @classmethod
     def bare(cls, backbone: Backbone, *, scratch: bool = False) -> Start:
@@ -61,7 +68,11 @@ class Start:
 
     @classmethod
     def composed(cls, composition: Composition) -> Start:
-        """Start from the module that AMC composed."""
+        """Start from the module that AMC composed.
+
+        Raises:
+            NoSharedStartError: its modules do not share an initialisation; see :meth:`mixed`.
+        """
         result = composition.result
         return cls(
             "composed",
@@ -73,8 +84,31 @@ class Start:
             result.weights,
         )
 
+    @classmethod
+    def mixed(cls, composition: Composition) -> Start:
+        """Start from the modules that AMC gives weight, each with its own parameters, gated by the weights."""
+        result, experts = composition.result, composition.experts()
+        return cls(
+            "mixture",
+            f"mixture of {len(experts)} module{'s' if len(experts) != 1 else ''}",
+            result.backbone,
+            result.kind,
+            result.layers,
+            tensors_of_experts(list(experts)),
+            result.weights,
+            tuple(module.name for module in experts),
+        )
+
+    def importance(self, backbone: Backbone) -> NDArray[np.float64] | None:
+        """Return the share of each feature in a squared distance [d], or ``None`` where all count alike."""
+        if not self.experts:
+            return None
+        return gates([self.weights[name] for name in self.experts], backbone.info, self.layers)
+
     def network(self, backbone: Backbone) -> Network:
         """Return the network to start from; ``scratch`` draws from torch's random state."""
         if self.name == "scratch":
             return backbone.network()
+        if self.experts:
+            return mixture_from(backbone, self.kind, self.tensors)
         return network_from(backbone, self.kind, self.tensors) if self.tensors else backbone.pretrained()
