@@ -1,4 +1,4 @@
-"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push."""
+"""``moma hub``: list, show, train, predict, add, remove, verify, export, import, pull, push."""
 
 from __future__ import annotations
 
@@ -29,12 +29,20 @@ def _quality(card: Card) -> str:
     metrics = card.metrics
     if metrics.test_mae is not None:
         return quantity(metrics.test_mae, card.target.unit, 3)
+    if card.target.kind == "regression" and metrics.val_error is not None:
+        return f"{quantity(metrics.val_error, card.target.unit, 3)} (validation)"
     return f"accuracy {number(metrics.test_accuracy, 3)}" if metrics.test_accuracy is not None else "–"
+
+
+def _rows(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
 
 
 @app.command("list")
 def list_modules(hub: options.HubPath = None, json: options.Json = False) -> None:
     """List the modules of the hub."""
+    from moma_app.hub.places import named_hubs
+
     usable, damaged = _open(hub).check(files=False)
     for damage in damaged:
         warn(damage.reason)
@@ -58,7 +66,7 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
                 c.name,
                 c.kind,
                 c.backbone,
-                f"{c.data.rows_train:,}",
+                _rows(c.data.rows_train),
                 _quality(c),
                 number(c.metrics.mae_over_mad, 3),
                 c.target.property,
@@ -66,6 +74,9 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
             for c in cards
         ],
     )
+    others = [] if hub is not None else list(named_hubs())
+    if others:
+        say(f"Other hubs here: {', '.join(others)} (--hub NAME).")
 
 
 def _summary(card: Card) -> dict[str, Any]:
@@ -79,6 +90,7 @@ def _summary(card: Card) -> dict[str, Any]:
         "unit": card.target.unit,
         "rows_train": card.data.rows_train,
         "test_mae": card.metrics.test_mae,
+        "val_error": card.metrics.val_error,
         "mae_over_mad": card.metrics.mae_over_mad,
         "sha256": card.sha256,
     }
@@ -95,13 +107,17 @@ def show(name: Name, hub: options.HubPath = None, json: options.Json = False) ->
     facts = {
         "module": f"{card.name} {card.version} ({card.kind})",
         "predicts": f"{card.target.property} ({card.target.unit})",
-        "backbone": f"{card.backbone} {card.fingerprint}, layers {card.layers}",
-        "trained on": f"{data.rows_train:,} rows of {card.target.task}"
+        "backbone": f"{card.backbone} {card.fingerprint or 'from an initialisation of its own'}, layers {card.layers}",
+        "trained on": ("rows" if data.rows_train is None else f"{data.rows_train:,} rows")
+        + f" of {card.target.task}"
         + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
         + f" ({data.source})",
-        "test error": f"{_quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
-        f"R² {number(metrics.test_r2, 3)}",
-        "recipe": f"{card.recipe.get('name', '?')}, {len(card.curve)} epochs, seed {card.seed}",
+        "error": f"{_quality(card)} on {_rows(data.rows_test)} test rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        f"R² {number(metrics.test_r2, 3)}"
+        if metrics.test_mae is not None or metrics.test_accuracy is not None
+        else _quality(card),
+        "recipe": str(card.recipe.get("name", "?"))
+        + (f", {len(card.curve)} epochs, seed {card.seed}" if card.curve else ""),
         "licence": card.licence,
         "citation": card.citation,
         "file": f"{card.file}, {card.size / 2**20:.2f} MiB, SHA-256 {card.sha256[:16]}…",
@@ -113,6 +129,8 @@ def show(name: Name, hub: options.HubPath = None, json: options.Json = False) ->
             f"{hardware.trainable_parameters:,} of {hardware.total_parameters:,} parameters trainable, "
             f"{hardware.seconds:,.0f} s on {hardware.device}{memory}"
         )
+    if card.note:
+        facts["note"] = card.note
     for key, value in facts.items():
         say(f"{key:12} {value}")
 
@@ -158,6 +176,7 @@ def train(
 
     from moma_app.hub import Card, Hub
     from moma_app.hub.card import module_name
+    from moma_app.hub.places import writable_place
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
     from moma_app.work.train import train_spec
@@ -167,7 +186,7 @@ def train(
         chosen = dataclasses.replace(chosen, max_atoms=max_atoms)
     name = name or module_name(task, kind)
     with running.open_jobs(engine, scheduler) as jobs:
-        destination = Path(hub) if hub not in (None, "builtin") else jobs.settings.hub_folder
+        destination = writable_place(None if hub == "builtin" else hub, jobs.settings.hub_folder)
         if name in Hub(destination) and not overwrite:
             raise InputError(
                 f"The hub {destination} already has a module {name!r}: give --name or --overwrite."
@@ -295,6 +314,36 @@ def export(
 
     for path in export_module(_open(hub)[name], folder, overwrite=overwrite):
         say(str(path))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="moe18: the 18 CGCNN extractors of Chang et al. (2022), as safetensors.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the source's files.")],
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            "--hub", help="Name or folder of the hub; by default a hub of its own, named as SOURCE."
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Make a hub of what others have trained, every file checked first."""
+    from moma_app.hub.importing import import_hub
+    from moma_app.tasks import get_task
+    from moma_app.training.describe import target_of
+
+    place, modules = import_hub(
+        source, folder, lambda task: target_of(get_task(task).spec), hub=hub, overwrite=overwrite
+    )
+    if json:
+        print_json({"hub": str(place), "modules": [_summary(module.card) for module in modules]})
+        return
+    say(f"Imported {len(modules)} modules to {place}: {', '.join(module.name for module in modules)}.")
+    say(f"Next: moma compose TASK --hub {hub or source}")
 
 
 @app.command()
