@@ -60,7 +60,10 @@ def get_hub(where: str | None = None) -> Hub:
 
 def hub_choices() -> dict[str, str]:
     """Return the hubs that a page offers, by what they are called: address as :func:`get_hub` takes it."""
-    return {"Mine and built-in": "", "Built-in": "builtin", "Mine": str(get_settings().hub_folder)}
+    from moma_app.hub.places import named_hubs
+
+    usual = {"Mine and built-in": "", "Built-in": "builtin", "Mine": str(get_settings().hub_folder)}
+    return usual | {name: str(folder) for name, folder in named_hubs().items() if name not in usual}
 
 
 def all_tasks() -> list[Task]:

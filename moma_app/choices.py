@@ -10,8 +10,11 @@ Precision = Literal["fp32", "tf32", "bf16"]
 Kernel = Literal["auto", "native", "torch"]
 Engine = Literal["local", "inline"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-Layers = Literal["all", "last"]
-"""Interaction layers whose atom features make up an embedding."""
+Layers = Literal["all", "last", "last-softplus"]
+"""Interaction layers whose atom features make up an embedding.
+
+``last-softplus`` is the softplus of the mean of the last layer's, as the extractors of Chang et al. are read.
+"""
 Storage = Literal["float32", "float16", "bfloat16"]
 """Types in which a module's matrices lie on disk, see :mod:`moma_app.hub.storage`."""
 Weighting = Literal["amc", "select-average", "all-average", "random", "best-single"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
+from moma_app.backbones import cgcnn
 from moma_app.backbones.adapters import adapter_state, attach_adapters
 from moma_app.backbones.registry import get_backbone
 from moma_app.hub.card import Card, Data, Target
 from moma_app.hub.module import PREFIX, Module
+from moma_app.hub.moe18 import NAMES as EXTRACTORS
 
 
 def make_card(name: str = "mp_kvrh", **changes: Any) -> Card:
@@ -81,3 +86,37 @@ def with_head(module: Module, seed: int = 0, outputs: int = 1) -> Module:
     state = {f"head.{key}": tensor.clone() for key, tensor in head.state_dict().items()}
     info = HeadInfo(config=config.to_dict(), mean=1.5, std=0.3)
     return Module(module.card.model_copy(update={"head": info}), memory={**module.memory, **state})
+
+
+def independent_module(name: str, seed: int, **changes: Any) -> Module:
+    """A CGCNN module whose network was initialised by ``seed`` and has nothing in common with another's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = cgcnn.CgcnnNetwork().state()
+    tensors = {f"{PREFIX['full']}{key}": tensor for key, tensor in state.items()}
+    values = {"backbone": "cgcnn", "fingerprint": "", "kind": "full", "layers": "last-softplus"}
+    return make_module(name, tensors, **{**values, **changes})
+
+
+def extractor_folder(folder: Path) -> Path:
+    """A folder as that of the 18 extractors, with random networks."""
+    folder.mkdir(parents=True)
+    counters = {
+        f"convs.{i}.{norm}.num_batches_tracked": torch.tensor(7) for i in range(4) for norm in ("bn1", "bn2")
+    }
+    index = {}
+    for seed, name in enumerate(sorted(EXTRACTORS)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            state = {**cgcnn.CgcnnNetwork().state_dict(), **cgcnn.ExtractorHead().state_dict()}
+        save_file({**state, **counters}, folder / f"{name}.safetensors")
+        index[name] = {
+            "file": f"2022-01-{seed + 1:02}-15:48_singletask_best_model.pth.tar",
+            "epoch": 900 + seed,
+            "best_val_mae": 0.01 * (seed + 1),
+            "normalizer": {"mean": -1.5 + seed, "std": 1.0 + seed},
+            "weighted_sampling": None,
+            "train_ratio": 0.6,
+        }
+    (folder / "index.json").write_text(json.dumps(index))
+    return folder

@@ -48,7 +48,12 @@ class ComposeState(PageState):
             chosen = [name for name in settled.modules or [] if name not in self.off]
             amc = AMC(settled.hub, chosen, self.kind, k=self.k, temperature=self.t)
         return compose_spec(
-            get_task(self.task), amc=amc, split=self.split, shots=self.shots or None, instant=True
+            get_task(self.task),
+            amc=amc,
+            split=self.split,
+            shots=self.shots or None,
+            instant=True,
+            mix=amc.independent(),
         )
 
 

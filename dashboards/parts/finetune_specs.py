@@ -73,7 +73,7 @@ def from_start(spec: RunSpec, start: str) -> RunSpec:
         amc = AMC(amc.hub, kind=amc.kind)
     rows: dict[str, Any] = {"split": given["split"], "shots": given["shots"], "device": given["device"]}
     if start == "instant":
-        return compose_spec(task, amc=amc, seed=recipe.fit.seed, instant=True, **rows)
+        return compose_spec(task, amc=amc, seed=recipe.fit.seed, instant=True, mix=amc.independent(), **rows)
     return finetune_spec(task, recipe, start=start, amc=amc, backbone=given["backbone"], **rows)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.services import get_hub
 from moma_app.errors import InputError, MomaError
-from moma_app.hub.hub import BUILTIN, Damage, Hub
+from moma_app.hub.hub import Damage, Hub
+from moma_app.hub.places import BUILTIN
 
 if TYPE_CHECKING:
     from moma_app.hub.card import Card
@@ -167,7 +168,7 @@ ORDERS: dict[str, Order] = {
     "name": Order("Name", lambda entry: entry.card.name.casefold()),
     "property": Order("Property", lambda entry: entry.card.target.property.casefold()),
     "error": Order("MAE/MAD, lowest first", lambda entry: _number(entry.card.metrics.mae_over_mad)),
-    "rows": Order("Training rows, most first", lambda entry: entry.card.data.rows_train, falling=True),
+    "rows": Order("Training rows, most first", lambda entry: entry.card.data.rows_train or 0, falling=True),
     "newest": Order("Newest first", lambda entry: entry.card.created, falling=True),
 }
 

@@ -12,7 +12,8 @@ from dashboards.parts.hub_content import open_hub
 from moma_app.config import get_settings
 from moma_app.errors import InputError
 from moma_app.files import sha256_of_file
-from moma_app.hub.hub import BUILTIN, Hub
+from moma_app.hub.hub import Hub
+from moma_app.hub.places import BUILTIN
 
 if TYPE_CHECKING:
     from dashboards.uploads import Upload

@@ -19,7 +19,14 @@ def quality(card: Card) -> str:
     metrics = card.metrics
     if metrics.test_mae is not None:
         return with_unit_after(metrics.test_mae, card.target.unit)
+    if card.target.kind == "regression" and metrics.val_error is not None:
+        return f"{with_unit_after(metrics.val_error, card.target.unit)} (validation)"
     return f"accuracy {number(metrics.test_accuracy)}" if metrics.test_accuracy is not None else "–"
+
+
+def rows(count: int | None) -> str:
+    """Return a number of rows; that of a module trained elsewhere may be unknown."""
+    return "–" if count is None else f"{count:,}"
 
 
 def megabytes(size: int) -> str:
@@ -39,7 +46,7 @@ def card_item(entry: Entry, href: str) -> CardItem:
         facts=[
             ("Test MAE" if card.target.kind == "regression" else "Test", quality(card)),
             ("MAE/MAD", number(card.metrics.mae_over_mad)),
-            ("Training data", f"{card.data.rows_train:,} rows"),
+            ("Training data", f"{rows(card.data.rows_train)} rows"),
             ("Licence", card.licence),
             ("Made", card.created[:10]),
         ],
@@ -75,12 +82,12 @@ def about(card: Card) -> dict[str, str]:
         "Task": card.target.task
         + (f", {card.target.transform} of the property" if card.target.transform else ""),
         "Kind": "full: all weights" if card.kind == "full" else "adapter in the frozen backbone",
-        "Backbone": f"{card.backbone} {card.fingerprint}, layers {card.layers}",
-        "Test error": f"{quality(card)} on {data.rows_test:,} rows",
+        "Backbone": f"{card.backbone} {card.fingerprint or 'from an initialisation of its own'}, layers {card.layers}",
+        "Test error": quality(card) + ("" if data.rows_test is None else f" on {data.rows_test:,} rows"),
         "MAE/MAD": number(metrics.mae_over_mad),
         "R²": number(metrics.test_r2) if metrics.test_r2 is not None else "",
         "Macro F1": number(metrics.test_macro_f1) if metrics.test_macro_f1 is not None else "",
-        "Training rows": f"{data.rows_train:,}{of}, {data.rows_val:,} for validation{cells}",
+        "Training rows": f"{rows(data.rows_train)}{of}, {rows(data.rows_val)} for validation{cells}",
         "Note": card.note,
     }
 

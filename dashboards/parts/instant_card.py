@@ -123,6 +123,9 @@ def sentence(fit: FitReport) -> str:
             "always predicting the mean"
         )
     text = ": ".join(parts) + "."
+    if fit.start == "instant:mixture":
+        made_of = fit.label.removeprefix("instant, ")
+        text = f"From a {made_of}, which share no initialisation and so are not merged. {text}"
     if "coverage90" in metrics:
         text += f" {metrics['coverage90']:.0%} of the test values lie in the 90 % intervals."
     return f"{text} {fit.seconds:.1f} s on {fit.hardware}."

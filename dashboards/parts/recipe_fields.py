@@ -49,6 +49,7 @@ _LABELS = {
     "head.dropout": "Head dropout (share)",
     "head.pooling": "Head pooling",
     "exclude_structures_of": "Leave out structures of (datasets)",
+    "head.activation": "Head activation",
 }
 
 
@@ -220,7 +221,7 @@ def known_recipe(name: str) -> Recipe:
 
 def values_of(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe's settings by path."""
-    nested = recipe.to_dict()
+    nested = dataclasses.asdict(recipe)
     flat = {
         **nested,
         **{f"{part}.{name}": value for part in ("fit", "head") for name, value in nested[part].items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,20 +44,35 @@ class Composition:
 
     Attributes:
         result: scores and weights.
-        tensors: the merged parameters, named as in a module's file.
+        modules: those that took part, in the result's order.
         embeddings: of the train rows by each module that took part, {name: float32 [m, d]}.
         neighbours: of the train rows by each of these modules; K or T may change with them.
         split: the rows used.
     """
 
     result: AMCResult
-    tensors: dict[str, Tensor]
+    modules: tuple[Module, ...]
     embeddings: dict[str, Tensor]
     neighbours: StoredNeighbours
     split: Split
 
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """The merged parameters, named as in a module's file; the files are read when this is first asked for.
+
+        Raises:
+            NoSharedStartError: modules with weight do not share an initialisation; they can be mixed.
+            DamagedFileError: a module's file has changed since.
+        """
+        return merge_modules(self.modules, [score.weight for score in self.result.modules])
+
+    def experts(self) -> dict[Module, float]:
+        """Return the modules that carry weight, and their weights."""
+        weighed = zip(self.modules, self.result.modules, strict=True)
+        return {module: score.weight for module, score in weighed if score.weight > 0}
+
     def network(self) -> Network:
-        """Return the backbone's network with the composed parameters."""
+        """Return the backbone's network with the composed parameters; raises as :attr:`tensors`."""
         return network_from(get_backbone(self.result.backbone), self.result.kind, self.tensors)
 
 
@@ -183,7 +199,7 @@ def compose(
         train_ids=[data.ids[i] for i in parts.train],
         train_targets=targets.tolist(),
         backbone=backbone.info.name,
-        fingerprint=backbone.fingerprint,
+        fingerprint=chosen[0].card.fingerprint,
         kind=kind,
         layers=layers,
         skipped=skipped,
@@ -192,7 +208,7 @@ def compose(
     )
     return Composition(
         result,
-        merge_modules([each.module for each in estimates], solution.weights),
+        tuple(each.module for each in estimates),
         {each.module.name: each.embedding for each in estimates},
         stored_neighbours(estimates, result, parts.train),
         parts,

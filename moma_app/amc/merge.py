@@ -15,6 +15,7 @@ from moma_app.errors import IncompatibleError, InputError
 from moma_app.files import atomic_path
 from moma_app.hub.module import Module
 from moma_app.hub.reader import TensorReader, widened
+from moma_app.hub.sharing import check_shared_start
 from moma_app.hub.writer import by_size, write_tensors
 
 
@@ -30,7 +31,8 @@ def merge_modules(modules: Sequence[Module], weights: ArrayLike) -> dict[str, Te
         bit, as it is stored; a tensor on which all agree is copied; integer tensors must agree.
 
     Raises:
-        IncompatibleError: backbones, kinds, tensor names or shapes differ.
+        IncompatibleError: backbones, kinds, tensor names or shapes differ, or the modules do not
+            share an initialisation.
         InputError: the weights are no point of the simplex.
     """
     return dict(iter_merged(modules, weights))
@@ -99,8 +101,10 @@ def check_mergeable(modules: Sequence[Module], readers: Sequence[TensorReader]) 
     """Return the tensor names that the modules share.
 
     Raises:
+        NoSharedStartError: one was trained from an initialisation of its own.
         IncompatibleError: naming the first two modules that do not fit.
     """
+    check_shared_start([module.card for module in modules])
     first = modules[0]
     names = [name for name in readers[0].names() if name.startswith(first.prefix)]
     for module, reader in zip(modules[1:], readers[1:], strict=True):

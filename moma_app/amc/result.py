@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from moma_app.choices import Weighting
+from moma_app.choices import Layers, Weighting
 from moma_app.errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class AMCResult:
         split, shots, seed: which train rows; ``shots`` is ``None`` for all of them.
         split_origin: ``published`` or ``random``.
         train_ids, train_targets: ids and targets (task's unit) of the m train rows.
-        backbone, fingerprint, kind, layers: what the modules share.
+        backbone, fingerprint, kind, layers: what the modules share; the fingerprint is empty if each
+            started from an initialisation of its own.
         skipped: modules that were left out, with the reason.
         weighting: how the weights were chosen; results of the first version have none, and are AMC's.
         made_with: version of moma-app.
@@ -84,7 +85,7 @@ class AMCResult:
     backbone: str
     fingerprint: str
     kind: Literal["full", "adapter"]
-    layers: Literal["all", "last"]
+    layers: Layers
     skipped: dict[str, str] = field(default_factory=dict)
     weighting: Weighting = "amc"
     made_with: str = ""
@@ -93,6 +94,11 @@ class AMCResult:
     def weights(self) -> dict[str, float]:
         """Composition weights by module name."""
         return {score.module: score.weight for score in self.modules}
+
+    @cached_property
+    def mergeable(self) -> bool:
+        """Whether the parameters of the modules that carry weight can be averaged."""
+        return bool(self.fingerprint) or sum(score.weight > 0 for score in self.modules) == 1
 
     @cached_property
     def best_single(self) -> ModuleScore:

@@ -14,7 +14,8 @@ def usable_modules(
     """Return the modules to consider, and those left out with the reason.
 
     Modules that started from other pre-trained weights than most do, or feed other layers to
-    their head, are left out; those of the backbone as it is installed here come first.
+    their head, are left out; those of the backbone as it is installed here come first. Modules that
+    started each from an initialisation of its own go together, though not with others.
 
     Raises:
         InputError: none is left, or the hub mixes backbones and none was named.
@@ -49,7 +50,7 @@ def usable_modules(
 
 
 def _largest_group(candidates: list[Module], skipped: dict[str, str]) -> list[Module]:
-    """Return the modules that can be merged with each other; note the others in ``skipped``."""
+    """Return the modules that can be composed with each other; note the others in ``skipped``."""
     groups = [(m.card.backbone, m.card.fingerprint, m.card.layers) for m in candidates]
     backbones = sorted({name for name, _, _ in groups})
     if len(backbones) > 1:
@@ -63,6 +64,8 @@ def _largest_group(candidates: list[Module], skipped: dict[str, str]) -> list[Mo
     for module, group in zip(candidates, groups, strict=True):
         if group != main:
             skipped[module.name] = (
-                "it started from other pre-trained weights, or feeds other layers to its head"
+                "it started from an initialisation of its own, other modules from common weights"
+                if module.card.independent and main[1]
+                else "it started from other pre-trained weights, or feeds other layers to its head"
             )
     return [module for module, group in zip(candidates, groups, strict=True) if group == main]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from moma_app.backbones.building import GraphBuilder, build_in_chunks
@@ -175,8 +176,8 @@ class Backbone(ABC):
 def node_features(network: Network, batch: Batch, layers: Layers) -> Tensor:
     """Return the atom features that feed the head: [n_atoms, d].
 
-    ``layers="all"`` puts the features of every interaction layer side by side,
-    ``layers="last"`` takes those of the last.
+    ``layers="all"`` puts the features of every interaction layer side by side, the others take
+    those of the last.
     """
     return join_layers(network(batch), layers)
 
@@ -209,6 +210,26 @@ def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean", gate: Tensor
     return summed if pooling == "sum" else summed / counts.unsqueeze(1)
 
 
+def embed_atoms(
+    outputs: list[Tensor],
+    batch: Batch,
+    layers: Layers,
+    pooling: Pooling = "mean",
+    gate: Tensor | None = None,
+) -> Tensor:
+    """Reduce the atom features of every layer to crystal embeddings [.., n_structures, d].
+
+    A softplus acts on means, so that it does not see the size of the cell; a sum is then the mean
+    times the number of atoms.
+    """
+    features = join_layers(outputs, layers)
+    if layers != "last-softplus":
+        return pool(features, batch, pooling, gate)
+    if pooling != "sum":
+        return F.softplus(pool(features, batch, pooling, gate))
+    return F.softplus(pool(features, batch, "mean")) * batch.n_atoms.unsqueeze(1)
+
+
 def crystal_embedding(
     network: Network,
     batch: Batch,
@@ -219,7 +240,7 @@ def crystal_embedding(
     """Return crystal embeddings [n_structures, d] of a batch; those that it carries already, if any."""
     if EMBEDDING in batch.tensors:
         return batch[EMBEDDING]
-    return pool(node_features(network, batch, layers), batch, pooling, gate)
+    return embed_atoms(network(batch), batch, layers, pooling, gate)
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:

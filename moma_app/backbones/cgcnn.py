@@ -246,7 +246,7 @@ def authors_embedding(network: Network, batch: Batch) -> Tensor:
 
     They are softplus(mean over atoms of the last convolution's output), hence above ln 2.
     """
-    return F.softplus(crystal_embedding(network, batch, "last", "mean"))
+    return crystal_embedding(network, batch, "last-softplus", "mean")
 
 
 def authors_prediction(extractor: Extractor, batch: Batch, *, standardised: bool = False) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from moma_app.backbones.base import Network, Pooling, crystal_embedding, join_layers, pool
+from moma_app.backbones.base import Network, Pooling, crystal_embedding, embed_atoms
 from moma_app.backbones.graphs import Batch
 from moma_app.choices import Layers
 
@@ -48,7 +48,7 @@ def embed_with_all(
         width = max(output.dim() for output in outputs)
         if width == 3:  # layers before the first that differs have no module dimension
             outputs = [output.expand(len(networks), -1, -1) for output in outputs]
-        embeddings = pool(join_layers(outputs, layers), batch, pooling, gate)
+        embeddings = embed_atoms(outputs, batch, layers, pooling, gate)
         return embeddings if embeddings.dim() == 3 else embeddings.expand(len(networks), -1, -1)
 
     return embed

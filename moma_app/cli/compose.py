@@ -31,6 +31,14 @@ def compose(
             "--instant", help="Fit a Gaussian process on the composed module's features and test it."
         ),
     ] = False,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="With --instant: leave the modules that carry weight as they are, and use the features of all of them, "
+            "gated by the weights (a mixture of experts).",
+        ),
+    ] = False,
     bare: Annotated[
         bool, typer.Option("--bare", help="With --instant: use the bare backbone, without modules.")
     ] = False,
@@ -59,6 +67,8 @@ def compose(
 
     if output is not None and not instant:
         raise typer.BadParameter("--output is for the predictor that --instant makes.")
+    if mix and (bare or not instant):
+        raise typer.BadParameter("--mix is for the predictor that --instant makes, and not with --bare.")
     running.refuse_taken(output, overwrite=overwrite)
     with running.open_jobs(engine, scheduler) as jobs:
         spec = compose_spec(
@@ -68,6 +78,7 @@ def compose(
             shots=shots,
             seed=seed,
             instant=instant,
+            mix=mix,
             bare=bare,
             device=device or jobs.settings.device,
             output=output,
@@ -90,6 +101,11 @@ def compose(
         show_composition(result)
     if report is not None:
         show_instant(report)
+    elif result is not None and not result.mergeable:
+        say(
+            "These modules do not share an initialisation: their parameters cannot be averaged. Next: the same command with "
+            "--instant --mix makes a predictor from a mixture of them."
+        )
     for what, path in (("Predictor", output), ("Result", save), ("Figures", plot)):
         if path is not None:
             say(f"{what}: {path}")

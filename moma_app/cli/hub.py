@@ -1,4 +1,4 @@
-"""``moma hub``: list, show, train, predict, add, remove, verify, export, pull, push; more in ``hub_living`` and ``hub_build``."""
+"""``moma hub``: list, show, train, predict, add, remove, verify, export, import, pull, push; others stand beside it."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ def _open(where: str | None) -> Hub:
     return Hub.open(where)
 
 
+def _rows(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
+
+
 @app.command("list")
 def list_modules(hub: options.HubPath = None, json: options.Json = False) -> None:
     """List the modules of the hub."""
     from moma_app.hub.card import summary_of
+    from moma_app.hub.places import named_hubs
 
     opened = _open(hub)
     usable, damaged = opened.check(files=False)
@@ -72,7 +77,7 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
                 c.version,
                 c.kind,
                 c.backbone,
-                f"{c.data.rows_train:,}",
+                _rows(c.data.rows_train),
                 quality(c),
                 number(c.metrics.mae_over_mad, 3),
                 c.target.property,
@@ -80,6 +85,9 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
             for c in cards
         ],
     )
+    others = [] if hub is not None else list(named_hubs())
+    if others:
+        say(f"Other hubs here: {', '.join(others)} (--hub NAME).")
 
 
 def _manifests(hub: Hub) -> list[tuple[Path, Manifest]]:
@@ -108,13 +116,17 @@ def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -
     facts = {
         "module": f"{card.name} {card.version} ({card.kind})",
         "predicts": f"{card.target.property} ({card.target.unit})",
-        "backbone": f"{card.backbone} {card.fingerprint}, layers {card.layers}",
-        "trained on": f"{data.rows_train:,} rows of {card.target.task}"
+        "backbone": f"{card.backbone} {card.fingerprint or 'from an initialisation of its own'}, layers {card.layers}",
+        "trained on": ("rows" if data.rows_train is None else f"{data.rows_train:,} rows")
+        + f" of {card.target.task}"
         + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
         + f" ({data.source})",
-        "test error": f"{quality(card)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
-        f"R² {number(metrics.test_r2, 3)}",
-        "recipe": f"{card.recipe.get('name', '?')}, {len(card.curve)} epochs, seed {card.seed}",
+        "error": f"{quality(card)} on {_rows(data.rows_test)} test rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        f"R² {number(metrics.test_r2, 3)}"
+        if metrics.test_mae is not None or metrics.test_accuracy is not None
+        else quality(card),
+        "recipe": str(card.recipe.get("name", "?"))
+        + (f", {len(card.curve)} epochs, seed {card.seed}" if card.curve else ""),
         "licence": card.licence,
         "citation": card.citation,
         "file": f"{card.file}, {megabytes(card.size)} in {card.storage}, SHA-256 {card.sha256[:16]}…",
@@ -126,6 +138,8 @@ def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -
             f"{hardware.trainable_parameters:,} of {hardware.total_parameters:,} parameters trainable, "
             f"{hardware.seconds:,.0f} s on {hardware.device}{memory}"
         )
+    if card.note:
+        facts["note"] = card.note
     for key, value in facts.items():
         say(f"{key:12} {value}")
 
@@ -171,6 +185,7 @@ def train(
 
     from moma_app.hub import Card, Hub
     from moma_app.hub.card import module_name, summary_of
+    from moma_app.hub.places import writable_place
     from moma_app.tasks import get_task
     from moma_app.training.recipe import load_recipe
     from moma_app.work.train import train_spec
@@ -180,7 +195,7 @@ def train(
         chosen = dataclasses.replace(chosen, max_atoms=max_atoms)
     name = name or module_name(task, kind)
     with running.open_jobs(engine, scheduler) as jobs:
-        destination = Path(hub) if hub not in (None, "builtin") else jobs.settings.hub_folder
+        destination = writable_place(None if hub == "builtin" else hub, jobs.settings.hub_folder)
         if name in Hub(destination) and not overwrite:
             raise InputError(
                 f"The hub {destination} already has a module {name!r}: give --name or --overwrite."
@@ -316,6 +331,37 @@ def export(
 
     for path in export_module(_open(hub)[name], folder, overwrite=overwrite):
         say(str(path))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="moe18: the 18 CGCNN extractors of Chang et al. (2022), as safetensors.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the source's files.")],
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            "--hub", help="Name or folder of the hub; by default a hub of its own, named as SOURCE."
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Make a hub of what others have trained, every file checked first."""
+    from moma_app.hub.card import summary_of
+    from moma_app.hub.importing import import_hub
+    from moma_app.tasks import get_task
+    from moma_app.training.describe import target_of
+
+    place, modules = import_hub(
+        source, folder, lambda task: target_of(get_task(task).spec), hub=hub, overwrite=overwrite
+    )
+    if json:
+        print_json({"hub": str(place), "modules": [summary_of(module.card) for module in modules]})
+        return
+    say(f"Imported {len(modules)} modules to {place}: {', '.join(module.name for module in modules)}.")
+    say(f"Next: moma compose TASK --hub {hub or source}")
 
 
 @app.command()

@@ -102,7 +102,7 @@ def _quality_table(
     rows = [
         (
             row.module,
-            f"{row.rows_train:,}",
+            "–" if row.rows_train is None else f"{row.rows_train:,}",
             f"accuracy {number(row.accuracy, 3)}, F1 {number(row.macro_f1, 3)}"
             if row.mae is None
             else quantity(row.mae, row.unit, 3),

@@ -22,12 +22,15 @@ Why = Annotated[
 
 
 def quality(card: Card | Superseded, digits: int = 3) -> str:
-    """Write a module's test error with its unit, or its accuracy."""
+    """Write a module's test error with its unit, or its accuracy; of others' modules perhaps the validation error."""
     from moma_app.hub import Card
 
     metrics = card.metrics
+    unit = card.target.unit if isinstance(card, Card) else card.unit
     if metrics.test_mae is not None:
-        return quantity(metrics.test_mae, card.target.unit if isinstance(card, Card) else card.unit, digits)
+        return quantity(metrics.test_mae, unit, digits)
+    if metrics.test_accuracy is None and metrics.val_error is not None:
+        return f"{quantity(metrics.val_error, unit, digits)} (validation)"
     return f"accuracy {number(metrics.test_accuracy, digits)}" if metrics.test_accuracy is not None else "–"
 
 

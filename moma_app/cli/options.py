@@ -15,7 +15,9 @@ Device = Annotated[
 ]
 HubPath = Annotated[
     str | None,
-    typer.Option("--hub", help="A hub's folder, or 'builtin'; by default your hub and the built-in one."),
+    typer.Option(
+        "--hub", help="A hub's name or folder, or 'builtin'; by default your hub and the built-in one."
+    ),
 ]
 SplitSeed = Annotated[
     int, typer.Option("--split", min=0, help="Seed of the split; 0 to 4 are the published ones.")

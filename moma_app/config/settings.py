@@ -134,6 +134,11 @@ class Settings(BaseSettings):
         return self.hub if self.hub is not None else self.home / "hub"
 
     @property
+    def hubs_folder(self) -> Path:
+        """Folder of the hubs that have a name, each a folder in it."""
+        return self.home / "hubs"
+
+    @property
     def data_folders(self) -> tuple[Path, ...]:
         """All folders that are searched for task data: the user's, then the cache."""
         return (*self.data, self.cache_folder)

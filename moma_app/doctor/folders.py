@@ -80,7 +80,8 @@ def _damaged(files: list[Path]) -> Iterator[Finding]:
 
 def check_hub(settings: Settings, *, patience: float = PATIENCE) -> Iterator[Finding]:
     """Compare the modules' files with the checksums of their cards, as many as the time allows."""
-    from moma_app.hub.hub import BUILTIN, Hub
+    from moma_app.hub.hub import Hub
+    from moma_app.hub.places import BUILTIN
 
     hub = Hub(settings.hub_folder, BUILTIN)
     names = list(hub)

@@ -39,7 +39,9 @@ class Plan(BaseModel, ABC):
     splits: tuple[int, ...] = Field(default=(0,), description="Seeds of the splits; 0 to 4 are published.")
     seeds: tuple[int, ...] = Field(default=(0,), description="Seeds of weights, batches and drawn rows.")
     learners: tuple[str, ...] = Field(default=("instant",), description="What learns.")
-    hub: str | None = Field(default=None, description="A hub's folder, builtin, or yours and the built-in.")
+    hub: str | None = Field(
+        default=None, description="A hub's name or folder, builtin, or yours and the built-in."
+    )
     modules: tuple[str, ...] | None = Field(default=None, description="Only these modules of the hub.")
     kind: Literal["full", "adapter"] = Field(default="full", description="Full modules or adapters.")
     backbone: str | None = Field(default=None, description="Only modules of this backbone.")

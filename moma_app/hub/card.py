@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from moma_app.choices import Storage
+from moma_app.choices import Layers, Storage
 from moma_app.errors import DamagedFileError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -33,12 +33,16 @@ class Target(_Strict):
 
 
 class Data(_Strict):
-    """What the module was trained on: counts and aggregates only, never rows."""
+    """What the module was trained on: counts and aggregates only, never rows.
+
+    Of a module that somebody else trained, the numbers of rows may be unknown (``None``), and the hash
+    is then empty.
+    """
 
     source: str = Field(description="Dataset the rows come from.")
-    rows_train: int
-    rows_val: int
-    rows_test: int
+    rows_train: int | None
+    rows_val: int | None
+    rows_test: int | None
     rows_published: int | None = Field(default=None, description="Size of the full published set.")
     max_atoms: int | None = Field(default=None, description="Larger training cells were left out.")
     excluded_tasks: tuple[str, ...] = Field(
@@ -50,7 +54,7 @@ class Data(_Strict):
 
 
 class Metrics(_Strict):
-    """Errors on the test rows, in the task's unit."""
+    """Errors on the test rows, and of the validation rows ``val_error``, in the task's unit."""
 
     test_mae: float | None = None
     test_mad: float | None = Field(
@@ -114,9 +118,12 @@ class Card(_Strict):
     name: Annotated[str, Field(description="Name in the hub; letters, digits, '_', '-' and '.'.")]
     version: str = "1.0.0"
     backbone: str
-    fingerprint: str = Field(description="Identity of the pre-trained weights the module started from.")
+    fingerprint: str = Field(
+        description="Identity of the pre-trained weights the module started from; empty if it started from an "
+        "initialisation of its own, so that it cannot be averaged with any other."
+    )
     kind: Literal["full", "adapter"]
-    layers: Literal["all", "last"]
+    layers: Layers
     storage: Storage = Field(
         default="float32", description="Type of the matrices on disk; vectors are in float32 always."
     )
@@ -138,6 +145,11 @@ class Card(_Strict):
     sha256: str = Field(default="", description="SHA-256 of the tensor file.")
     size: int = Field(default=0, description="Size of the tensor file in bytes.")
 
+    @property
+    def independent(self) -> bool:
+        """The module shares its initialisation with no other."""
+        return not self.fingerprint
+
     @field_validator("name")
     @classmethod
     def _safe_name(cls, value: str) -> str:
@@ -151,6 +163,14 @@ class Card(_Strict):
         if value and (not FILE_PATTERN.fullmatch(value) or ".." in value):
             raise ValueError("the tensor file must lie beside the card")
         return value
+
+    @model_validator(mode="after")
+    def _an_adapter_needs_its_backbone(self) -> Self:
+        if self.kind == "adapter" and self.independent:
+            raise ValueError(
+                "an adapter works only with the weights it was trained in: name their fingerprint"
+            )
+        return self
 
 
 def read_card(path: Path) -> Card:
@@ -200,6 +220,7 @@ def summary_of(card: Card) -> dict[str, Any]:
         "unit": card.target.unit,
         "rows_train": card.data.rows_train,
         "test_mae": card.metrics.test_mae,
+        "val_error": card.metrics.val_error,
         "mae_over_mad": card.metrics.mae_over_mad,
         "storage": card.storage,
         "size": card.size,

@@ -14,11 +14,10 @@ from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.files import lock_for
 from moma_app.hub.card import Card, read_card
 from moma_app.hub.module import HASH_GLOB, Module
+from moma_app.hub.places import BUILTIN, existing_place
 
 if TYPE_CHECKING:
     from moma_app.hub.manifest import Manifest, Superseded
-
-BUILTIN = Path(__file__).parent / "builtin"
 
 
 @dataclass(frozen=True)
@@ -53,22 +52,17 @@ class Hub(Mapping[str, Module]):
         """Open a hub.
 
         Args:
-            where: ``"builtin"``, a folder, or ``None`` for the user's hub and the built-in one
-                together.
+            where: ``"builtin"``, the name of a hub, a folder, or ``None`` for the user's hub and the
+                built-in one together.
 
         Raises:
-            InputError: the folder does not exist.
+            InputError: there is no such hub.
         """
         from moma_app.config import get_settings
 
         if where is None:
             return cls(get_settings().hub_folder, BUILTIN)
-        if str(where) == "builtin":
-            return cls(BUILTIN)
-        folder = Path(where).expanduser()
-        if not folder.is_dir():
-            raise InputError(f"There is no hub at {folder}: that folder does not exist.")
-        return cls(folder)
+        return cls(existing_place(where))
 
     def _card_paths(self) -> dict[str, Path]:
         paths: dict[str, Path] = {}

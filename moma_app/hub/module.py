@@ -108,10 +108,11 @@ class Module:
             raise DamagedFileError(f"Module {self.name!r} does not fit its backbone: {exc}") from exc
 
     def check_backbone(self, backbone: Backbone) -> None:
-        """Raise ``IncompatibleError`` unless the module was made for this backbone's weights."""
-        if (self.card.backbone, self.card.fingerprint) != (backbone.info.name, backbone.fingerprint):
+        """Raise ``IncompatibleError`` unless the module was made for this backbone's weights, or needs none."""
+        right_weights = self.card.independent or self.card.fingerprint == backbone.fingerprint
+        if self.card.backbone != backbone.info.name or not right_weights:
             raise IncompatibleError(
-                f"Module {self.name!r} was made for {self.card.backbone} ({self.card.fingerprint}), but this is "
+                f"Module {self.name!r} was made for {self.card.backbone} ({self.card.fingerprint or 'weights of its own'}), but this is "
                 f"{backbone.info.name} ({backbone.fingerprint}): modules work only with the weights they started from."
             )
 

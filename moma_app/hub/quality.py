@@ -39,7 +39,7 @@ class Quality:
     kind: str
     task: str
     unit: str
-    rows_train: int
+    rows_train: int | None
     rows_published: int | None
     max_atoms: int | None
     mae: float | None

@@ -42,16 +42,26 @@ def publishing(folder: Path, card: Card, *, why: str = "") -> Iterator[Card]:
     with lock_for(folder / FILE):
         manifest = read_manifest(folder)
         old = _card_or_none(folder / f"{card.name}.json")
-        if old is not None and old.backbone != card.backbone:
-            raise IncompatibleError(
-                f"The hub {folder} has a module {card.name!r} of backbone {old.backbone}, this one is of "
-                f"{card.backbone}: another backbone is another module, give it another name."
-            )
+        if old is not None:
+            check_same_backbone(old, card, folder)
         changes = () if old is None else changes_between(old, card)
         card = card.model_copy(update={"version": _next_version(old, card, changes, manifest)})
         changed = manifest and _with_module(manifest, old, card, changes, why)
         with _written(folder, manifest, changed):
             yield card
+
+
+def check_same_backbone(old: Card, new: Card, folder: Path) -> None:
+    """Refuse a module in the place of one of another backbone.
+
+    Raises:
+        IncompatibleError: the backbones differ.
+    """
+    if old.backbone != new.backbone:
+        raise IncompatibleError(
+            f"The hub {folder} has a module {new.name!r} of backbone {old.backbone}, this one is of "
+            f"{new.backbone}: another backbone is another module, give it another name."
+        )
 
 
 @contextmanager

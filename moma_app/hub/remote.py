@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from moma_app.errors import DataNotFoundError, InputError
-from moma_app.hub.hub import BUILTIN, Hub, read_module_file
+from moma_app.hub.hub import Hub, read_module_file
 from moma_app.hub.manifest import FILE, Entry, Manifest, write_manifest
 from moma_app.hub.module import Module
+from moma_app.hub.places import BUILTIN
 from moma_app.progress import Listener, Step, silent
 
 ALLOWED = ["*.json", "*.safetensors"]

@@ -51,17 +51,17 @@ def _composition_facts(result: AMCResult) -> dict[str, Child]:
     rows = count(len(result.train_ids), "training structure")
     if result.shots is not None:
         rows += f", drawn with seed {result.seed}"
-    layers = "all layers" if result.layers == "all" else f"{result.layers} layer"
+    layers = {"all": "all layers", "last": "last layer"}.get(result.layers, result.layers)
+    start: Child = (
+        join(["fingerprint ", element("code", result.fingerprint[:HASH_LENGTH])])
+        if result.fingerprint
+        else "each module from an initialisation of its own"
+    )
     facts: dict[str, Child] = {
         "Task": result.task,
         "Split": f"{result.split} ({result.split_origin}); {rows}",
         "Neighbours K, temperature T": f"{result.k}, {result.temperature:g}",
-        "Backbone": join(
-            [
-                f"{result.backbone}, {layers}, fingerprint ",
-                element("code", result.fingerprint[:HASH_LENGTH]),
-            ]
-        ),
+        "Backbone": join([f"{result.backbone}, {layers}, ", start]),
         "Modules": f"{result.kind}, {len(result.modules):,}",
         "Weights": f"solver status: {result.status}; objective {number(result.objective, 4)}",
     }

@@ -50,6 +50,7 @@ def predictor_info(
         start=report.start,
         weights=start.weights,
         modules=start.hashes,
+        experts=start.experts,
         metrics=report.metrics,
         split=parts.seed,
         shots=report.shots,

@@ -73,7 +73,12 @@ def fit_instant(
 
     train, val, test = embed(parts.train), embed(parts.val), embed(parts.test)
     readout, choices = fit_gaussian_readout(
-        train, data.targets[parts.train], val, data.targets[parts.val], progress
+        train,
+        data.targets[parts.train],
+        val,
+        data.targets[parts.val],
+        progress,
+        importance=start.importance(backbone),
     )
     values, deviations = readout.predict(test)
     targets = data.targets[parts.test]

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from moma_app.backbones.base import Network, Pooling, crystal_embedding
 from moma_app.backbones.graphs import Batch
 from moma_app.choices import Layers
-from moma_app.training.settings import HeadConfig
+from moma_app.training.settings import Activation, HeadConfig
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"silu": nn.SiLU, "softplus": nn.Softplus}
 
 
 class Head(nn.Module):
@@ -36,7 +38,8 @@ class Head(nn.Module):
         layers: list[nn.Module] = []
         size = width
         for _ in range(self.config.depth):
-            layers += [nn.Linear(size, self.config.hidden), nn.SiLU(), nn.Dropout(self.config.dropout)]
+            activation = ACTIVATIONS[self.config.activation]()
+            layers += [nn.Linear(size, self.config.hidden), activation, nn.Dropout(self.config.dropout)]
             size = self.config.hidden
         layers.append(nn.Linear(size, self.config.outputs))
         self.layers = nn.Sequential(*layers)

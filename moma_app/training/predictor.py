@@ -24,6 +24,7 @@ from moma_app.choices import Layers
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import sha256_of_file
 from moma_app.hub.card import Target
+from moma_app.hub.mixing import count_experts, mixture_from
 from moma_app.hub.module import network_from
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device
@@ -52,6 +53,9 @@ class PredictorInfo(BaseModel):
     modules: dict[str, str] = Field(
         default_factory=dict,
         description="SHA-256 of the modules' tensor files by name; moma hub show explains one, also when superseded.",
+    )
+    experts: tuple[str, ...] = Field(
+        default=(), description="Modules that stand side by side in a mixture; empty for one network."
     )
     metrics: dict[str, float] = Field(default_factory=dict, description="On the test rows, task's unit.")
     split: int = 0
@@ -84,7 +88,7 @@ class Predictor:
 
     Attributes:
         info: what it is.
-        parameters: the module's tensors, named with their prefix.
+        parameters: the module's tensors, named with their prefix; of a mixture those of all experts.
         readout: from embeddings to predictions.
     """
 
@@ -104,7 +108,8 @@ class Predictor:
                 f"This predictor was made with {self.info.backbone} weights {self.info.fingerprint}, but here they are "
                 f"{backbone.fingerprint}: install the same backbone version."
             )
-        return network_from(backbone, self.info.kind, self.parameters)
+        make = mixture_from if self.info.experts else network_from
+        return make(backbone, self.info.kind, self.parameters)
 
     def predict(
         self, structures: Iterable[Any], *, device: str = "auto", progress: Listener = silent
@@ -182,7 +187,13 @@ class Predictor:
             readout = readout_from(info.readout, parts)
         except (SafetensorError, KeyError, TypeError, RuntimeError) as exc:
             raise DamagedFileError(f"The predictor {folder} is incomplete: {exc}.") from exc
-        return cls(info, {n: t for n, t in tensors.items() if not n.startswith(READOUT)}, readout)
+        parameters = {n: t for n, t in tensors.items() if not n.startswith(READOUT)}
+        if (found := count_experts(parameters)) != len(info.experts):
+            raise DamagedFileError(
+                f"The predictor {folder} is incomplete: its tensors are those of {found} experts, but {CARD} names "
+                f"{len(info.experts)}."
+            )
+        return cls(info, parameters, readout)
 
 
 def _first_problem(exc: ValidationError | UnicodeDecodeError) -> str:

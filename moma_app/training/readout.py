@@ -71,7 +71,8 @@ class GaussianReadout:
 
     Attributes:
         process: on standardised inputs and targets.
-        center, spread: of the training embeddings, [d].
+        center, spread: of the training embeddings, [d]; a feature counts the more, the smaller its
+            spread is said to be.
         scale: of the training targets.
         noise: noise model.
         calibration: factor on standard deviations that gives 90% intervals their coverage on
@@ -124,7 +125,13 @@ def standardise(embeddings: Floats, center: Floats, spread: Floats) -> Floats:
 
 
 def fit_gaussian_readout(
-    train: Tensor, train_targets: Floats, val: Tensor, val_targets: Floats, progress: Listener = silent
+    train: Tensor,
+    train_targets: Floats,
+    val: Tensor,
+    val_targets: Floats,
+    progress: Listener = silent,
+    *,
+    importance: Floats | None = None,
 ) -> tuple[GaussianReadout, dict[str, float]]:
     """Fit processes with Gaussian and Student-t noise and keep the better one on validation rows.
 
@@ -133,6 +140,7 @@ def fit_gaussian_readout(
         train_targets: in the task's unit, [m].
         val, val_targets: validation rows.
         progress: gets a ``Step`` after each step of the search.
+        importance: share of each feature in a squared distance, mean 1, [d]; all alike by default.
 
     Returns:
         The readout, and the validation MAE of each noise model in the task's unit.
@@ -140,6 +148,8 @@ def fit_gaussian_readout(
     features = train.double().numpy()
     center, spread = features.mean(0), features.std(0)
     spread = np.where(spread > 1e-6 * max(float(spread.max()), 1e-6), spread, np.inf)
+    if importance is not None:
+        spread = spread / np.sqrt(importance)
     scale = TargetScale.of(torch.from_numpy(train_targets))
     # float32, as they will be saved: a loaded predictor then gives the very same numbers
     inputs = standardise(features, center, spread).astype(np.float32).astype(np.float64)

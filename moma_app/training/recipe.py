@@ -41,7 +41,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "head": self.head.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:

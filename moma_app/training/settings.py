@@ -10,6 +10,7 @@ from moma_app.choices import Precision, precision_setting
 Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
 HeadPooling = Literal["mean", "max", "attention"]
+Activation = Literal["silu", "softplus"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class HeadConfig:
         outputs: 1 for a property, the number of classes for a classification.
         pooling: how a crystal's atoms become the head's input: their mean (their sum for a property that
             grows with the cell), their maximum, or a mean weighted by learned attention.
+        activation: between the layers.
     """
 
     hidden: int = 128
@@ -89,7 +91,14 @@ class HeadConfig:
     dropout: float = 0.0
     outputs: int = 1
     pooling: HeadPooling = "mean"
+    activation: Activation = "silu"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready form."""
-        return asdict(self)
+        """Return a JSON-ready form.
+
+        The usual activation is not named: fits of the time before there was another are equal work.
+        """
+        given = asdict(self)
+        if self.activation == "silu":
+            del given["activation"]
+        return given

@@ -26,6 +26,7 @@ def compose_spec(
     shots: int | None = None,
     seed: int = 0,
     instant: bool = False,
+    mix: bool = False,
     bare: bool = False,
     device: str = "auto",
     output: Path | None = None,
@@ -40,15 +41,22 @@ def compose_spec(
         shots: use so many train rows only.
         seed: draws those rows.
         instant: also fit and test a Gaussian process on the composed module's features.
+        mix: with ``instant``, on the features of all modules that carry weight, side by side, each
+            module's distances gated by its weight; nothing is merged.
         bare: with ``instant``, use the bare backbone and compose nothing.
         device: where to encode.
         output: folder for the instant predictor, besides the run's own copy.
         overwrite: replace a predictor in ``output``.
+
+    Raises:
+        NoSharedStartError: modules that do not share an initialisation would have to be merged.
     """
     amc = amc or AMC()
     composes = not (instant and bare)
     if composes:
         amc = amc.settled()
+    if composes and instant and not mix:
+        amc.check_mergeable()
     files = {name: Blob.of(path) for name, path in task.files().items()}
     size = sum(blob.size for place, blob in files.items() if place.startswith("tasks/"))
     modules = len(amc.modules or ()) if composes else 1
@@ -63,6 +71,7 @@ def compose_spec(
             "instant": instant,
             "bare": bare,
             "device": device,
+            **({"mix": True} if mix else {}),  # not named otherwise: older runs are equal work
         },
         publish={"output": None if output is None else str(output.absolute()), "overwrite": overwrite},
         name=f"{'instant predictor' if instant else 'compose'} for {task.name}",
@@ -83,6 +92,7 @@ def compose(
     instant: bool,
     bare: bool,
     device: str,
+    mix: bool = False,
     output: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -107,16 +117,17 @@ def compose(
     device = use_machine(device, context)
     source = get_task(task)
     settings = AMC.from_dict(amc)
-    result, fit, analysis, published = None, None, None, None
+    composition, fit, analysis, published = None, None, None, None
     metrics: dict[str, float] = {}
-    if instant and bare:
-        start = Start.bare(get_backbone(settings.backbone or "chgnet"))
-    else:
+    if not (instant and bare):
         composition = compose_for(context, source, settings, split, shots=shots, seed=seed, device=device)
-        result = composition.result
-        metrics["objective"] = result.objective
-        start = Start.composed(composition)
+        metrics["objective"] = composition.result.objective
+    result = None if composition is None else composition.result
     if instant:
+        if composition is None:
+            start = Start.bare(get_backbone(settings.backbone or "chgnet"))
+        else:
+            start = Start.mixed(composition) if mix else Start.composed(composition)
         predictor, fit = fit_instant(
             source,
             start,

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from moma_app.choices import Weighting
 from moma_app.errors import InputError
 from moma_app.hub.hub import Hub
+from moma_app.hub.places import place_of
+from moma_app.hub.sharing import check_shared_start
 from moma_app.jobs.blobs import Blob
 from moma_app.jobs.context import Context
 from moma_app.work.modules import files_of, hash_of, modules_of, named_modules
 
 if TYPE_CHECKING:
     from moma_app.amc.compose import Composition
+    from moma_app.hub.card import Card
     from moma_app.hub.module import Module
     from moma_app.tasks.task import Task
 
@@ -29,7 +31,7 @@ class AMC:
     """What decides a composition besides the task.
 
     Attributes:
-        hub: a hub's folder, ``builtin``, or ``None`` for the user's and the built-in one.
+        hub: a hub's name or folder, ``builtin``, or ``None`` for the user's and the built-in one.
         modules: names of the modules to consider, all of ``kind`` by default.
         kind: full modules or adapters.
         backbone: modules of this backbone.
@@ -70,9 +72,7 @@ class AMC:
     def settled(self) -> AMC:
         """Return the same with an absolute hub and all names: a module that is added later does not count."""
         hub = Hub.open(self.hub)
-        where = (
-            self.hub if self.hub in (None, "builtin") else str(Path(str(self.hub)).expanduser().absolute())
-        )
+        where = self.hub if self.hub in (None, "builtin") else str(place_of(str(self.hub)))
         names = self.modules
         if names is None:
             names = [name for name, module in modules_of(hub).items() if self._fits(module)]
@@ -83,6 +83,24 @@ class AMC:
         modules = named_modules(Hub.open(self.hub), self.modules).values()
         backbones = {module.card.backbone for module in modules if module is not None}
         return replace(self, backbone=backbones.pop()) if len(backbones) == 1 else self
+
+    def independent(self) -> bool:
+        """Return whether its modules started each from an initialisation of its own: they can be mixed, not merged."""
+        cards = self._cards()
+        return len(cards) > 1 and all(card.independent for card in cards)
+
+    def check_mergeable(self) -> None:
+        """Refuse what could not be merged in the end, before anything is encoded.
+
+        Raises:
+            NoSharedStartError: the modules do not share an initialisation.
+        """
+        if self.weighting != "best-single" and self.independent():
+            check_shared_start(self._cards())
+
+    def _cards(self) -> list[Card]:
+        modules = named_modules(Hub.open(self.hub), self.modules).values()
+        return [module.card for module in modules if module is not None and self._fits(module)]
 
     def _fits(self, module: Module | None) -> bool:
         if module is None:

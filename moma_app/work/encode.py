@@ -22,7 +22,7 @@ def encode_spec(task: Task, module: str, *, hub: str | None = None, device: str 
     Args:
         task: whose structures, all of them.
         module: name of the module.
-        hub: a hub's folder, ``builtin``, or ``None`` for the user's and the built-in one.
+        hub: a hub's name or folder, ``builtin``, or ``None`` for the user's and the built-in one.
         device: where to encode.
     """
     amc = AMC(hub, [module]).settled()

@@ -47,11 +47,15 @@ def finetune_spec(
         device, devices, strategy: where to train, and in how many processes.
         output: folder for the predictor, besides the run's own copy.
         overwrite: replace a predictor in ``output``.
+
+    Raises:
+        NoSharedStartError: the modules of a composed start do not share an initialisation.
     """
     amc = amc or AMC()
     uses_hub = start not in ("backbone", "scratch")
     if start == "composed":
         amc = amc.settled()
+        amc.check_mergeable()
     elif uses_hub:
         amc = AMC(amc.hub, [start])
     files = {name: Blob.of(path) for name, path in {**task.files(), **excluded_files(recipe)}.items()}

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from moma_app.errors import DamagedFileError
-from moma_app.hub.hub import BUILTIN, Hub, UnknownModuleError
+from moma_app.hub.hub import Hub, UnknownModuleError
 from moma_app.hub.module import Module
+from moma_app.hub.places import BUILTIN
 from moma_app.jobs.blobs import Blob
 
 State = tuple[tuple[str, int, int], ...]

@@ -44,7 +44,7 @@ def predict_spec(
         labels: what the user calls each of them, if not by its file's name; then none may be a folder.
         predictor: a predictor's folder.
         run: id of the finished run that made the predictor.
-        hub: a hub's folder, ``builtin``, or ``None`` for the user's and the built-in one.
+        hub: a hub's name or folder, ``builtin``, or ``None`` for the user's and the built-in one.
         modules: of the hub; by default all.
         skip_bad: report files that cannot be used, and predict the others; else they fail the run.
         device: where to compute.

@@ -14,18 +14,20 @@ from moma_app.amc.compose import compose
 from moma_app.amc.knn import knn_predictions
 from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult
+from moma_app.amc.reweigh import reweigh
 from moma_app.amc.weights import optimize_weights
-from moma_app.backbones import cgcnn
 from moma_app.backbones.base import crystal_embedding
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.hub import Hub
+from moma_app.hub.importing import import_hub
 from moma_app.hub.module import Module
 from moma_app.progress import ModuleEncoded, Warned, WeightsSolved
 from moma_app.tasks.data import TaskData
 from moma_app.tasks.specs import TaskSpec
 from moma_app.tasks.splits import random_split
 from moma_app.tasks.task import Task, get_task
+from moma_app.training.describe import target_of
 
 NAMES = ["castelli_eform", "mp_bandgap", "mp_gvrh"]
 
@@ -411,31 +413,37 @@ def test_adapters(tmp_path, task, graphs):
         compose(task, hub)
 
 
-def test_the_authors_weights_from_structures(reference, shared, monkeypatch):
-    """18 extractors of Chang et al. on mp_poly_total, our own neighbour search included."""
+@pytest.fixture(scope="module")
+def others(shared, tmp_path_factory):
+    """The hub of the 18 extractors of Chang et al."""
+    folder = tmp_path_factory.mktemp("others") / "moe18"
+    import_hub(
+        "moe18", shared / "reference/moe18", lambda name: target_of(get_task(name).spec), hub=str(folder)
+    )
+    return Hub(folder)
+
+
+@pytest.mark.parametrize("name", ["mp_phonons", "mp_poisson_ratio", "mp_poly_total"])
+def test_the_authors_weights_from_structures(reference, shared, others, monkeypatch, graphs, name):
+    """The imported modules on real tasks, our own neighbour search included; tolerances of the reference."""
     monkeypatch.setenv("MOMA_DATA", str(shared / "data"))
-    name = "mp_poly_total"
-    data = get_task(name).load()
-    position = {row: i for i, row in enumerate(data.rows.tolist())}
-    structures = data.structures.take([position[row] for row in reference(name, "train_rows").tolist()])
-    label = reference(name, "label")
-    backbone = cgcnn.backbone()
-    graphs = backbone.graphs(structures)
-    batches = [graphs.batch(range(i, min(i + 100, len(graphs)))) for i in range(0, len(graphs), 100)]
-    index = json.loads((shared / "reference/moe18/index.json").read_text())
-    predictions = {"T0.2": [], "T1": []}
-    for module in reference.order:
-        extractor = cgcnn.load_extractor(shared / f"reference/moe18/{module}.safetensors", index[module])
-        with torch.no_grad():
-            embeddings = torch.cat([cgcnn.authors_embedding(extractor.network, batch) for batch in batches])
-        for temperature, columns in predictions.items():
-            columns.append(knn_predictions(embeddings, label, 5, float(temperature[1:])))
-    for temperature, columns in predictions.items():
-        mae = np.abs(np.array(columns) - label).mean(axis=1)
+    task = get_task(name)
+    composition = compose(task, others, modules=reference.order, graph_folder=graphs)
+    rows = task.load().rows[composition.split.train]
+    np.testing.assert_array_equal(rows, reference(name, "train_rows"))
+    for temperature in ("T0.2", "T1"):
+        result = reweigh(composition.neighbours, composition.result, k=5, temperature=float(temperature[1:]))
+        mae = [score.proxy_mae_standardised for score in result.modules]
         np.testing.assert_allclose(mae, reference(name, f"mae_{temperature}"), rtol=0, atol=0.02)
-        solution = optimize_weights(np.array(columns).T, label)
         theirs = reference.tasks[name][temperature]["full"]["objective"]
-        assert solution.objective == pytest.approx(theirs, abs=0.003)
+        assert result.objective == pytest.approx(theirs, abs=0.003)
         np.testing.assert_allclose(
-            solution.weights, reference(name, f"w_{temperature}_full"), rtol=0, atol=0.08
+            list(result.weights.values()), reference(name, f"w_{temperature}_full"), rtol=0, atol=0.08
         )
+        if temperature == "T0.2":
+            assert result.weights == composition.result.weights
+    if name == "mp_phonons":
+        insensitive = ~reference(name, "graph_tie_sensitive")
+        for module, embeddings in zip(reference.order, reference(name, "embedding"), strict=True):
+            ours = composition.embeddings[module].numpy()
+            np.testing.assert_allclose(ours[insensitive], embeddings[insensitive], rtol=0, atol=2e-3)

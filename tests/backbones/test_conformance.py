@@ -65,7 +65,7 @@ def test_keys_and_shapes(backbone, network, crystals):
         assert output.shape == (n_atoms, backbone.info.width)
         assert output.dtype == torch.float32
         assert output.isfinite().all()
-    for layers in ("all", "last"):
+    for layers in ("all", "last", "last-softplus"):
         assert crystal_embedding(network, batch, layers).shape == (
             len(crystals),
             backbone.feature_width(layers),

@@ -16,7 +16,7 @@ from ase.build import bulk
 from ase.io import write
 
 from moma_app.hub import Hub
-from moma_app.hub.hub import BUILTIN
+from moma_app.hub.places import BUILTIN
 
 TASK = "elemental_bulk_modulus"
 

@@ -108,8 +108,9 @@ def test_a_damaged_manifest_is_told_and_hides_nothing(moma, refused, old):
     code, out, err = moma("hub", "list", "--hub", folder(old))
     assert code == 0
     assert "mp_kvrh" in out
-    assert "hub.toml is no TOML" in " ".join(err.split())
-    assert "hub.toml is no TOML" in " ".join(refused("hub", "verify", "--hub", folder(old)).split())
+    said = "hub.tomlisnoTOML"  # a long path is wrapped anywhere
+    assert said in "".join(err.split())
+    assert said in "".join(refused("hub", "verify", "--hub", folder(old)).split())
 
 
 def test_an_old_result_is_told_which_module_it_used(ok, refused, old, new):

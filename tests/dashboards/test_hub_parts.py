@@ -10,24 +10,30 @@ import sys
 import textwrap
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from module_factory import make_card, make_module, small_state
+from module_factory import independent_module, make_card, make_module, small_state
 
+from dashboards.parts.compose_state import ComposeState
 from dashboards.parts.hub_content import ORDERS, ROWS, Search, found, read_content, sheet
 from dashboards.parts.hub_exchange import add_uploads, destination, exported, named
 from dashboards.parts.hub_state import HubState
 from dashboards.parts.hub_uses import uses_of
 from dashboards.parts.hub_words import about, card_item, damage_item, provenance
+from dashboards.parts.instant_card import sentence
+from dashboards.services import hub_choices
 from dashboards.uploads import Upload
 from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError, InputError
 from moma_app.experiments.summary import Part, Summary
 from moma_app.hub.card import Data, EpochRecord, Metrics, Target
-from moma_app.hub.hub import BUILTIN, Hub
+from moma_app.hub.hub import Hub
+from moma_app.hub.places import BUILTIN
+from moma_app.training.outcome import FitReport
 
 SIZES = (1, 4, 40, 400)
 
@@ -154,6 +160,56 @@ class TestHubs:
         entry = read_content("").find("mp_kvrh")
         assert (entry.builtin, entry.own) == (False, True)
         assert read_content("").find("mp_gvrh").own is False
+
+    def test_hubs_with_a_name_are_offered_everywhere(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MOMA_HOME", str(tmp_path))
+        assert list(hub_choices()) == ["Mine and built-in", "Built-in", "Mine"]
+        folder = get_settings().hubs_folder / "others"
+        make_module("mp_kvrh").save(folder)
+        assert hub_choices()["others"] == str(folder)
+        assert [entry.card.name for entry in read_content(hub_choices()["others"]).entries] == ["mp_kvrh"]
+
+
+class TestOthers:
+    """Modules of somebody else that do not share an initialisation."""
+
+    @pytest.fixture
+    def hub(self, tmp_path):
+        for seed, name in enumerate("ab"):
+            metrics, rows = (
+                Metrics(val_error=0.25),
+                Data(source="theirs", rows_train=None, rows_val=None, rows_test=None, hash=""),
+            )
+            independent_module(name, seed, metrics=metrics, data=rows).save(tmp_path)
+        return str(tmp_path)
+
+    def test_what_their_cards_show(self, hub):
+        entry = read_content(hub).find("a")
+        facts = dict(card_item(entry, "")["facts"])
+        assert facts["Test MAE"] == "0.250 log10(GPa) (validation)"
+        assert facts["Training data"] == "– rows"
+        assert about(entry.card)["Backbone"] == (
+            "cgcnn from an initialisation of its own, layers last-softplus"
+        )
+        assert about(entry.card)["Test error"] == "0.250 log10(GPa) (validation)"
+        assert [e.card.name for e in found(read_content(hub).entries, Search(order="rows"))] == ["a", "b"]
+
+    def test_a_mixture_is_called_one(self):
+        fit = FitReport(
+            label="instant, mixture of 3 modules", start="instant:mixture", task="t", property="p", unit="eV", split=0,
+            shots=None, seed=0, metrics={"mae": 0.5}, ids=["a"], targets=[1.0], predicted=[1.5],
+        )  # fmt: skip
+        text = sentence(fit)
+        assert text.startswith("From a mixture of 3 modules, which share no initialisation")
+        assert "Test MAE 0.5 eV on 1 structures" in text
+        assert "mixture" not in sentence(replace(fit, start="instant:composed"))
+
+    def test_the_page_compose_mixes_what_cannot_be_merged(self, hub):
+        state = ComposeState(f"?task=elemental_bulk_modulus&hub={hub}")
+        assert state.spec().arguments["mix"] is True
+        state.off = ["a"]
+        assert "mix" not in state.spec().arguments, "one module alone is its own average"
+        assert "mix" not in ComposeState("?task=elemental_bulk_modulus&hub=builtin").spec().arguments
 
 
 class TestCards:

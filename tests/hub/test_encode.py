@@ -20,7 +20,7 @@ def structures():
     return get_task("elemental_bulk_modulus").load().structures.take(np.arange(0, 60, 5))
 
 
-@pytest.mark.parametrize("layers", ["all", "last"])
+@pytest.mark.parametrize("layers", ["all", "last", "last-softplus"])
 @pytest.mark.parametrize("kind", ["full", "adapter"])
 @pytest.mark.parametrize("name", ["chgnet", "cgcnn"])
 def test_many_are_as_one_by_one(structures, name, kind, layers):

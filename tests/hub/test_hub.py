@@ -16,7 +16,8 @@ from module_factory import make_card, make_module, small_state
 
 from moma_app.errors import DamagedFileError, InputError, MomaError, UnknownNameError
 from moma_app.hub import Hub
-from moma_app.hub.hub import BUILTIN, read_module_file
+from moma_app.hub.hub import read_module_file
+from moma_app.hub.places import BUILTIN
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import moma_app
 from moma_app.hub import Hub
-from moma_app.hub.hub import BUILTIN
+from moma_app.hub.places import BUILTIN
 from moma_app.hub.releases import disagreements
 
 PACKAGE = Path(moma_app.__file__).parent

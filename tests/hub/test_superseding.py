@@ -14,8 +14,8 @@ from module_factory import make_card, make_module, small_state
 
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError, UnknownNameError
 from moma_app.hub import Card, Hub, Module
-from moma_app.hub.hub import BUILTIN
 from moma_app.hub.manifest import Entry, Superseded, read_manifest, write_manifest
+from moma_app.hub.places import BUILTIN
 from moma_app.hub.releases import disagreements
 from moma_app.hub.storage import stored_as
 

@@ -20,7 +20,7 @@ from moma_app.amc.result import AMCResult
 from moma_app.cli import main
 from moma_app.errors import MomaError
 from moma_app.hub import Hub
-from moma_app.hub.hub import BUILTIN
+from moma_app.hub.places import BUILTIN
 from moma_app.jobs.jobs import Jobs
 from moma_app.jobs.spec import Needs, RunSpec
 from moma_app.progress import ModuleEncoded, Note
