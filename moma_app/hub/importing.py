@@ -98,9 +98,10 @@ def import_hub(
             f"The hub {destination} already has {', '.join(taken[:3])}{' and more' if len(taken) > 3 else ''}: "
             "name another with --hub, or give --overwrite."
         )
-    for module in modules:  # before anything is replaced
-        if module.name in taken:
-            check_same_backbone(Hub(destination)[module.name].card, module.card, destination)
+    new = {module.name: module.card for module in modules}
+    for card in Hub(destination).cards():  # before anything is replaced
+        if card.name in new:
+            check_same_backbone(card, new[card.name], destination)
     try:
         return destination, _publish(modules, destination)
     except OSError as exc:
