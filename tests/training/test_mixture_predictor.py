@@ -70,7 +70,7 @@ def test_the_numbers_recomputed(composition):
         start.layers,
         {name: tensor for name, tensor in start.tensors.items() if not name.startswith("experts.2.")},
         {"a": 0.7, "b": 0.3, "c": 0.0},
-        ("a", "b"),
+        experts=("a", "b"),
     )
     _, report = fit_instant(task, chosen, device="cpu")
     backbone = get_backbone("cgcnn")
