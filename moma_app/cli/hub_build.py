@@ -14,6 +14,7 @@ from moma_app.errors import InputError, MomaError
 
 if TYPE_CHECKING:
     from moma_app.hub import Hub
+    from moma_app.hub.quality import Quality
 
 
 def build(
@@ -103,9 +104,7 @@ def _quality_table(
         (
             row.module,
             "–" if row.rows_train is None else f"{row.rows_train:,}",
-            f"accuracy {number(row.accuracy, 3)}, F1 {number(row.macro_f1, 3)}"
-            if row.mae is None
-            else quantity(row.mae, row.unit, 3),
+            _error(row),
             number(row.mae_over_mad, 3),
             number(row.r2, 3),
             number(row.scratch_over_mad if row.mae is not None else row.scratch_accuracy, 3),
@@ -126,4 +125,12 @@ def _quality_table(
     say(
         f"{len(found)} modules, {total}. scratch: MAE/MAD (accuracy) of the same network from random weights "
         f"on the same rows. CGCNN: MAE/MAD, {SOURCE}."
+    )
+
+
+def _error(row: Quality) -> str:
+    if row.mae is not None:
+        return quantity(row.mae, row.unit, 3)
+    return (
+        "–" if row.accuracy is None else f"accuracy {number(row.accuracy, 3)}, F1 {number(row.macro_f1, 3)}"
     )
