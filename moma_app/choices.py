@@ -15,6 +15,10 @@ Layers = Literal["all", "last", "last-softplus"]
 
 ``last-softplus`` is the softplus of the mean of the last layer's, as the extractors of Chang et al. are read.
 """
+Pooling = Literal["mean", "sum", "max", "attention"]
+"""How the features of a crystal's atoms become its own, see :func:`moma_app.backbones.base.pool`."""
+HeadPooling = Literal["mean", "max", "attention"]
+"""What a head may ask for; whether a mean is a sum is decided by the property."""
 Storage = Literal["float32", "float16", "bfloat16"]
 """Types in which a module's matrices lie on disk, see :mod:`moma_app.hub.storage`."""
 Weighting = Literal["amc", "select-average", "all-average", "random", "best-single"]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
+
+from moma_app.errors import InputError, UnknownNameError
 
 
 @contextmanager
@@ -52,6 +56,37 @@ def atomic_write_text(target: Path, text: str) -> None:
     """Write ``text`` as UTF-8 so that readers see the old file or the new one, never a part."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def named_toml(folder: Path, name: str | Path, what: str) -> tuple[Path, dict[str, Any]]:
+    """Read a TOML file that comes with the package, by its name, or a file of the user's.
+
+    Args:
+        folder: of the package's own files, ``NAME.toml``.
+        name: of one of them, or a path.
+        what: they are, for messages.
+
+    Returns:
+        The file's path and content.
+
+    Raises:
+        UnknownNameError: neither a known name nor a file.
+        InputError: the file is not TOML.
+    """
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        raise UnknownNameError(what, str(name), toml_names(folder), hint="A TOML file works too.")
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise InputError(f"The {what} {path} is no TOML file: {exc}.") from exc
+
+
+def toml_names(folder: Path) -> list[str]:
+    """Return the names of the TOML files in a folder, sorted."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def sha256_of_file(path: Path) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from dashboards.parts.hub_words import rows
 from dashboards.services import get_hub
-from moma_app.plots.text import with_unit
+from moma_app.plots.text import whole, with_unit
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def hub_offers(hub: str, kind: str, backbone: str = "") -> HubOffers:
     offered.sort(key=lambda card: card.created, reverse=True)
     return HubOffers(
         modules={
-            f"{card.name}: {with_unit(card.target.property, card.target.unit)}, {rows(card.data.rows_train)} training rows, "
+            f"{card.name}: {with_unit(card.target.property, card.target.unit)}, {whole(card.data.rows_train)} training rows, "
             f"{card.created[:10]}": card.name
             for card in offered
         },

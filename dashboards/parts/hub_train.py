@@ -45,7 +45,7 @@ class TrainForm(Viewer):
         self._recipe = pmui.Select(
             label="Recipe",
             options=names,
-            value="short-cpu" if "short-cpu" in names else names[0],
+            value="hub-cpu" if "hub-cpu" in names else names[0],
             width=170,
             **look,
         )

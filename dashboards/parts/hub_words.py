@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from dashboards.components.cards import CardItem
-from moma_app.plots.text import number, seconds_text, with_unit, with_unit_after
+from moma_app.plots.text import number, seconds_text, whole, with_unit, with_unit_after
 
 if TYPE_CHECKING:
     from dashboards.parts.hub_content import Entry
@@ -22,11 +22,6 @@ def quality(card: Card) -> str:
     if card.target.kind == "regression" and metrics.val_error is not None:
         return f"{with_unit_after(metrics.val_error, card.target.unit)} (validation)"
     return f"accuracy {number(metrics.test_accuracy)}" if metrics.test_accuracy is not None else "–"
-
-
-def rows(count: int | None) -> str:
-    """Return a number of rows; that of a module trained elsewhere may be unknown."""
-    return "–" if count is None else f"{count:,}"
 
 
 def megabytes(size: int) -> str:
@@ -46,7 +41,7 @@ def card_item(entry: Entry, href: str) -> CardItem:
         facts=[
             ("Test MAE" if card.target.kind == "regression" else "Test", quality(card)),
             ("MAE/MAD", number(card.metrics.mae_over_mad)),
-            ("Training data", f"{rows(card.data.rows_train)} rows"),
+            ("Training data", f"{whole(card.data.rows_train)} rows"),
             ("Licence", card.licence),
             ("Made", card.created[:10]),
         ],
@@ -87,7 +82,8 @@ def about(card: Card) -> dict[str, str]:
         "MAE/MAD": number(metrics.mae_over_mad),
         "R²": number(metrics.test_r2) if metrics.test_r2 is not None else "",
         "Macro F1": number(metrics.test_macro_f1) if metrics.test_macro_f1 is not None else "",
-        "Training rows": f"{rows(data.rows_train)}{of}, {rows(data.rows_val)} for validation{cells}",
+        "Training rows": f"{whole(data.rows_train)}{of}, {whole(data.rows_val)} for validation{cells}",
+        "Left out": data.left_out,
         "Note": card.note,
     }
 

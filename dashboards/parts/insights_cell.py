@@ -14,12 +14,11 @@ from dashboards.address import query_of
 from dashboards.components.details import Details
 from dashboards.components.layout import empty, literal, muted, row
 from dashboards.components.small_table import Link, SmallTable, Value
-from dashboards.parts.hub_words import rows
 from dashboards.parts.insights_state import InsightsState
 from dashboards.parts.insights_story import SplitLine, Story, tell, tell_published
 from dashboards.session import Session
 from moma_app.jobs.states import SHORT
-from moma_app.plots.text import number, weight_text, with_unit, with_unit_after
+from moma_app.plots.text import number, weight_text, whole, with_unit, with_unit_after
 
 if TYPE_CHECKING:
     from moma_app.experiments.matrix import InsightMatrix
@@ -156,7 +155,7 @@ def _facts(card: Card) -> dict[str, str]:
     ratio = "" if metrics.mae_over_mad is None else f" ({metrics.mae_over_mad:.2f} of the mean deviation)"
     return {
         "Trained on": f"{target.task}: {with_unit(target.property, target.unit)}, {family_of(target.task)}",
-        "Rows": f"{rows(data.rows_train)} for training, from {data.source}",
+        "Rows": f"{whole(data.rows_train)} for training, from {data.source}",
         "Its own test MAE": error + ratio if error else "",
         "Backbone": f"{card.backbone}, {card.kind}",
     }

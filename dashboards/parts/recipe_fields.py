@@ -221,26 +221,8 @@ def known_recipe(name: str) -> Recipe:
 
 def values_of(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe's settings by path."""
-    nested = dataclasses.asdict(recipe)
-    flat = {
-        **nested,
-        **{f"{part}.{name}": value for part in ("fit", "head") for name, value in nested[part].items()},
-    }
-    return {path: flat[path] for path in settings()}
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with some settings changed, by path."""
-    parts: dict[str, dict[str, Any]] = {"": {}, "fit": {}, "head": {}}
-    for path, value in values.items():
-        part, _, name = path.rpartition(".")
-        parts[part][name] = value
-    return dataclasses.replace(
-        recipe,
-        **parts[""],
-        fit=dataclasses.replace(recipe.fit, **parts["fit"]),
-        head=dataclasses.replace(recipe.head, **parts["head"]),
-    )
+    values = recipe.values()
+    return {path: values[path] for path in settings()}
 
 
 def changes_between(recipe: Recipe, other: Recipe) -> list[str]:
@@ -264,4 +246,4 @@ def with_changes(recipe: Recipe, changes: Iterable[str]) -> Recipe:
         if path not in settings():
             raise UnknownNameError("setting", path, settings())
         values[path] = settings()[path].read(text)
-    return with_values(recipe, values)
+    return recipe.replaced(values)

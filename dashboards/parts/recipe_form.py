@@ -19,7 +19,6 @@ from dashboards.parts.recipe_fields import (
     settings,
     values_of,
     with_changes,
-    with_values,
 )
 from dashboards.session import Session
 from moma_app.errors import InputError
@@ -85,7 +84,7 @@ class RecipeForm(Viewer):
             for path, value in values_of(recipe).items()
             if value is None or not settings()[path].choices or value in settings()[path].choices
         }
-        self._show(known, with_values(known_recipe(known), offered))
+        self._show(known, known_recipe(known).replaced(offered))
 
     def check(self) -> None:
         """Raise what is wrong in a field.
@@ -128,7 +127,7 @@ class RecipeForm(Viewer):
             return
         self._judge(path, "")
         base = known_recipe(self.recipe)
-        self.changes = changes_between(base, with_values(base, self._values))
+        self.changes = changes_between(base, base.replaced(self._values))
 
     def _judge(self, path: str, problem: str) -> None:
         """Say below a field what is wrong with it."""

@@ -21,10 +21,10 @@ from moma_app.amc.scoring import standardise
 from moma_app.amc.select import usable_modules
 from moma_app.amc.stored import StoredNeighbours
 from moma_app.amc.weighting import weigh
-from moma_app.backbones.base import Backbone, Network, Pooling
+from moma_app.backbones.base import Backbone, Network, pooling_of
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
-from moma_app.choices import Layers, Weighting
+from moma_app.choices import Layers, Pooling, Weighting
 from moma_app.errors import InputError, MomaError
 from moma_app.hub.encode import Encoded, encode_modules
 from moma_app.hub.hub import Hub
@@ -154,7 +154,7 @@ def compose(
             structures=data.structures,
             rows=parts.train,
             layers=layers,
-            pooling="sum" if task.spec.extensive else "mean",
+            pooling=pooling_of(extensive=task.spec.extensive),
             graph_folder=graph_folder,
             device=machine,
             on_error=leave_out,

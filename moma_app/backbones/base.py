@@ -10,7 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from moma_app.backbones.building import GraphBuilder, build_in_chunks
 from moma_app.backbones.graphs import Batch, Field, Graph, GraphSet, Schema
 from moma_app.backbones.segments import EdgeIndex, scatter_max, scatter_sum
-from moma_app.choices import Layers
+from moma_app.choices import HeadPooling, Layers, Pooling
 from moma_app.progress import Listener, silent
 from moma_app.structures import Crystal, StructureSet
 
-Pooling = Literal["mean", "sum", "max", "attention"]
 EMBEDDING = "embedding"
 """Field of a batch that holds crystal embeddings computed beforehand."""
 
@@ -185,6 +184,16 @@ def node_features(network: Network, batch: Batch, layers: Layers) -> Tensor:
 def join_layers(outputs: list[Tensor], layers: Layers) -> Tensor:
     """Put the layers' atom features side by side, or take the last: [.., n_atoms, d]."""
     return torch.cat(outputs, dim=-1) if layers == "all" else outputs[-1]
+
+
+def pooling_of(*, extensive: bool, head: HeadPooling = "mean") -> Pooling:
+    """Return how atoms are pooled.
+
+    Args:
+        extensive: the property grows with the cell, so that its mean is a sum.
+        head: what the head asks for.
+    """
+    return "sum" if extensive and head == "mean" else head
 
 
 def pool(features: Tensor, batch: Batch, pooling: Pooling = "mean", gate: Tensor | None = None) -> Tensor:

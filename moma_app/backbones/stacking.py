@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from moma_app.backbones.base import Network, Pooling, crystal_embedding, embed_atoms
+from moma_app.backbones.base import Network, crystal_embedding, embed_atoms
 from moma_app.backbones.graphs import Batch
-from moma_app.choices import Layers
+from moma_app.choices import Layers, Pooling
 
 
 def embed_with_all(

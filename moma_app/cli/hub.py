@@ -11,6 +11,7 @@ from moma_app.cli import hub_build, hub_living, options, running
 from moma_app.cli.hub_living import megabytes, quality, show_superseded
 from moma_app.cli.output import number, print_json, progress_bar, say, table, warn
 from moma_app.errors import DamagedFileError, InputError
+from moma_app.plots.text import whole
 
 if TYPE_CHECKING:
     from moma_app.hub import Hub
@@ -36,10 +37,6 @@ def _open(where: str | None) -> Hub:
     from moma_app.hub import Hub
 
     return Hub.open(where)
-
-
-def _rows(count: int | None) -> str:
-    return "–" if count is None else f"{count:,}"
 
 
 @app.command("list")
@@ -77,7 +74,7 @@ def list_modules(hub: options.HubPath = None, json: options.Json = False) -> Non
                 c.version,
                 c.kind,
                 c.backbone,
-                _rows(c.data.rows_train),
+                whole(c.data.rows_train),
                 quality(c),
                 number(c.metrics.mae_over_mad, 3),
                 c.target.property,
@@ -121,10 +118,11 @@ def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -
         + f" of {card.target.task}"
         + (f", cells up to {data.max_atoms} atoms" if data.max_atoms else "")
         + f" ({data.source})",
-        "error": f"{quality(card)} on {_rows(data.rows_test)} test rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        "error": f"{quality(card)} on {whole(data.rows_test)} test rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
         f"R² {number(metrics.test_r2, 3)}"
         if metrics.test_mae is not None or metrics.test_accuracy is not None
         else quality(card),
+        **({"left out": data.left_out} if data.left_out else {}),
         "recipe": str(card.recipe.get("name", "?"))
         + (f", {len(card.curve)} epochs, seed {card.seed}" if card.curve else ""),
         "licence": card.licence,
@@ -150,7 +148,7 @@ def train(
     kind: Annotated[
         Literal["full", "adapter"], typer.Option("--kind", help="All weights, or adapters.")
     ] = "full",
-    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")] = "short-cpu",
+    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")] = "hub-cpu",
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the module; by default the task's.")
     ] = None,

@@ -11,6 +11,7 @@ from moma_app.cli import options, running
 from moma_app.cli.hub_living import megabytes
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table
 from moma_app.errors import InputError, MomaError
+from moma_app.plots.text import whole
 
 if TYPE_CHECKING:
     from moma_app.hub import Hub
@@ -103,7 +104,7 @@ def _quality_table(
     rows = [
         (
             row.module,
-            "–" if row.rows_train is None else f"{row.rows_train:,}",
+            whole(row.rows_train),
             _error(row),
             number(row.mae_over_mad, 3),
             number(row.r2, 3),

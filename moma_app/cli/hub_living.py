@@ -8,6 +8,7 @@ import typer
 
 from moma_app.cli import options
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table, warn
+from moma_app.plots.text import whole
 
 if TYPE_CHECKING:
     from moma_app.hub import Card, Hub
@@ -153,10 +154,12 @@ def show_superseded(record: Superseded, hub: Hub) -> None:
         "status": f"{became} on {record.when}" + (f": {record.why}" if record.why else ""),
         "predicts": f"{record.property} ({record.unit})" if record.property else "",
         "backbone": f"{record.backbone} {record.fingerprint}".strip(),
-        "trained on": "" if data is None else f"{data.rows_train:,} rows of {record.task} ({data.source})",
+        "trained on": ""
+        if data is None
+        else f"{whole(data.rows_train)} rows of {record.task} ({data.source})",
         "test error": ""
         if data is None
-        else f"{quality(record)} on {data.rows_test:,} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
+        else f"{quality(record)} on {whole(data.rows_test)} rows; MAE/MAD {number(metrics.mae_over_mad, 3)}, "
         f"R² {number(metrics.test_r2, 3)}",
         "recipe": f"{record.recipe}, seed {record.seed}" if record.recipe else "",
         "file": f"SHA-256 {record.sha256}; the file itself is not kept",

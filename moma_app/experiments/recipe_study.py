@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
-from moma_app.errors import InputError, UnknownNameError
 from moma_app.experiments.cells import Cell
 from moma_app.experiments.methods import get_method
 from moma_app.experiments.plan import Plan, Row, check_task
 from moma_app.experiments.results import CellResult
 from moma_app.experiments.statistics import percent, spread
+from moma_app.files import named_toml, toml_names
 from moma_app.tasks import get_task
 from moma_app.training.recipe import load_recipe
 from moma_app.work.composing import AMC
@@ -136,21 +135,13 @@ class RecipeStudy(Plan):
             UnknownNameError: neither a known name nor a file, or a setting does not exist.
             InputError: the file is not TOML, or a value cannot be used.
         """
-        path = FOLDER / f"{name}.toml"
-        if not path.is_file():
-            path = Path(name)
-        if not path.is_file():
-            raise UnknownNameError("study", str(name), study_names(), hint="A TOML file works too.")
-        try:
-            table: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise InputError(f"The study {path} is no TOML file: {exc}.") from exc
+        _, table = named_toml(FOLDER, name, "study")
         return cls.make(**table)
 
 
 def study_names() -> list[str]:
     """Return the names of the studies that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return toml_names(FOLDER)
 
 
 def ranking(rows: Sequence[Row]) -> list[Row]:

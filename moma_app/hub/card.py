@@ -49,8 +49,22 @@ class Data(_Strict):
         default=(), description="Tasks whose structures were left out of training and validation."
     )
     rows_excluded: int = Field(default=0, description="How many rows that were.")
+    rows_refused: int = Field(
+        default=0, description="Rows of all parts left out because the backbone cannot make graphs of them."
+    )
     split_seed: int = 0
     hash: str = Field(description="SHA-256 of ids, structures and targets.")
+
+    @property
+    def left_out(self) -> str:
+        """Which rows were not used, and why; empty if all were."""
+        said = []
+        if self.excluded_tasks:
+            others = f"{len(self.excluded_tasks)} other task{'s' if len(self.excluded_tasks) > 1 else ''}"
+            said.append(f"{self.rows_excluded:,} rows, whose structures occur in {others}")
+        if self.rows_refused:
+            said.append(f"{self.rows_refused:,} rows, of which the backbone cannot make graphs")
+        return "; ".join(said)
 
 
 class Metrics(_Strict):
@@ -93,6 +107,10 @@ class Hardware(_Strict):
     total_parameters: int
 
 
+SCRATCH = "scratch"
+"""Name of the reference that is the same network from random weights."""
+
+
 class Reference(_Strict):
     """What another model gets on the same test rows, to compare the module with."""
 
@@ -100,7 +118,7 @@ class Reference(_Strict):
     mae: float | None = None
     accuracy: float | None = None
     macro_f1: float | None = None
-    run_seconds: float | None = None
+    seconds: float | None = None
 
 
 class HeadInfo(_Strict):

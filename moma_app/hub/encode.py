@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.base import Backbone, Network, Pooling
+from moma_app.backbones.base import Backbone, Network
 from moma_app.backbones.graphs import GraphSet
 from moma_app.backbones.inference import apply_in_batches
 from moma_app.backbones.stacking import embed_with_all
-from moma_app.choices import Layers
+from moma_app.choices import Layers, Pooling
 from moma_app.errors import MomaError
 from moma_app.hub.module import Module
 from moma_app.progress import Listener, silent

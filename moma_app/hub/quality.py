@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from moma_app.hub.card import Card
+from moma_app.hub.card import SCRATCH, Card
 
 PUBLISHED = Path(__file__).parent / "published_modules.csv"
 SOURCE = "Chang et al., npj Comput. Mater. 8, 242 (2022), Table 5: CGCNN on the full data"
-SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ PAUSE = 0.5
 """Seconds between two looks at the runs, at the least."""
 IDLE = 30
 """So many times longer than a look is the pause after it: the workers need the processor."""
+LONGEST = 10.0
+"""Seconds between two looks, at the most."""
 
 
 def run_all(
@@ -57,7 +59,7 @@ def run_all(
                     share = len(ended) / len(plan)
                     listener(Step(what=what, done=len(ended), total=len(plan), fraction=share))
             if len(ended) < len(plan):
-                time.sleep(max(PAUSE, IDLE * (time.perf_counter() - began)))
+                time.sleep(min(LONGEST, max(PAUSE, IDLE * (time.perf_counter() - began))))
     except KeyboardInterrupt:
         for digest in ids.keys() - ended.keys():
             if jobs.record(ids[digest]).open:

@@ -44,6 +44,11 @@ def distinct(labels: Iterable[str]) -> list[str]:
     return result
 
 
+def whole(value: int | None) -> str:
+    """Write a whole number, or a dash where it is not known: 1,234."""
+    return "–" if value is None else f"{value:,}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number with ``digits`` significant digits, as in print: −0.0121, 3.20×10⁻⁷."""
     if value is None or not math.isfinite(value):

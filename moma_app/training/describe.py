@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from moma_app.backbones.base import pooling_of
 from moma_app.backbones.registry import get_backbone
-from moma_app.choices import Layers
+from moma_app.choices import HeadPooling, Layers
 from moma_app.hub.card import Target
 from moma_app.tasks.splits import few_shot
 from moma_app.training.outcome import FitReport
-from moma_app.training.pooling import pooling_of
 from moma_app.training.predictor import PredictorInfo
-from moma_app.training.settings import HeadPooling
 from moma_app.training.start import Start
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.base import Backbone, Pooling
+from moma_app.backbones.base import Backbone, pooling_of
 from moma_app.backbones.graphs import GraphSet
 from moma_app.backbones.registry import get_backbone
+from moma_app.choices import Pooling
 from moma_app.errors import DamagedFileError, InputError, MomaError
 from moma_app.hub.card import Card
 from moma_app.hub.encode import encode_modules
@@ -22,7 +23,6 @@ from moma_app.progress import Listener, Step, Warned, silent
 from moma_app.runtime import pick_device
 from moma_app.structures import StructureSet
 from moma_app.training.model import Head, TargetScale, load_head
-from moma_app.training.pooling import pooling_of
 from moma_app.training.readout import HeadReadout
 from moma_app.training.settings import HeadConfig
 

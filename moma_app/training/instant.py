@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moma_app.backbones.base import crystal_embedding
+from moma_app.backbones.base import crystal_embedding, pooling_of
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.inference import apply_in_batches
 from moma_app.backbones.registry import get_backbone
@@ -21,7 +21,6 @@ from moma_app.runtime import describe_hardware, pick_device, prepare
 from moma_app.training.describe import predictor_info, rows_for
 from moma_app.training.metrics import regression_errors
 from moma_app.training.outcome import FitReport
-from moma_app.training.pooling import pooling_of
 from moma_app.training.predictor import Predictor, finite_metrics
 from moma_app.training.readout import coverage, fit_gaussian_readout
 from moma_app.training.start import Start

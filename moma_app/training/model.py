@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from moma_app.backbones.base import Network, Pooling, crystal_embedding
+from moma_app.backbones.base import Network, crystal_embedding
 from moma_app.backbones.graphs import Batch
-from moma_app.choices import Layers
+from moma_app.choices import Layers, Pooling
 from moma_app.training.settings import Activation, HeadConfig
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"silu": nn.SiLU, "softplus": nn.Softplus}

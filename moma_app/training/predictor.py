@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from moma_app import __version__
-from moma_app.backbones.base import Network, Pooling, crystal_embedding
+from moma_app.backbones.base import Network, crystal_embedding
 from moma_app.backbones.inference import apply_in_batches
 from moma_app.backbones.registry import get_backbone
-from moma_app.choices import Layers
+from moma_app.choices import Layers, Pooling
 from moma_app.errors import DamagedFileError, IncompatibleError, InputError
 from moma_app.files import sha256_of_file
 from moma_app.hub.card import Target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal, get_type_hints
 
 from moma_app.choices import Layers
 from moma_app.errors import InputError, UnknownNameError
+from moma_app.files import named_toml, toml_names
 from moma_app.training.settings import FitConfig, HeadConfig
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -68,16 +68,34 @@ class Recipe:
             UnknownNameError: there is no such setting.
             InputError: a value is of the wrong type.
         """
-        parts: dict[str, dict[str, Any]] = {"": {}, "head": {}, "fit": {}}
         known = recipe_settings()
-        for name, value in settings.items():
+        for name in settings:
             if name not in known:
                 raise UnknownNameError("setting of a recipe", name, known)
-            part, _, key = name.rpartition(".")
-            parts[part][key] = value
-        head = dataclasses.replace(self.head, **_checked(HeadConfig, parts["head"], "A recipe's head"))
-        fit = dataclasses.replace(self.fit, **_checked(FitConfig, parts["fit"], "A recipe's fit"))
-        return dataclasses.replace(self, **_checked(Recipe, parts[""], "A recipe"), head=head, fit=fit)
+        own, head, fit = _by_part(settings)
+        return self._replaced(
+            _checked(Recipe, own, "A recipe"),
+            _checked(HeadConfig, head, "A recipe's head"),
+            _checked(FitConfig, fit, "A recipe's fit"),
+        )
+
+    def replaced(self, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with settings changed that are known to be right: :meth:`changed` without its checks."""
+        return self._replaced(*_by_part(settings))
+
+    def _replaced(self, own: dict[str, Any], head: dict[str, Any], fit: dict[str, Any]) -> Recipe:
+        return dataclasses.replace(
+            self,
+            **own,
+            head=dataclasses.replace(self.head, **head),
+            fit=dataclasses.replace(self.fit, **fit),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings by name, as :meth:`changed` takes them."""
+        nested = dataclasses.asdict(self)
+        parts = {part: nested.pop(part) for part in ("head", "fit")}
+        return nested | {f"{part}.{key}": value for part, own in parts.items() for key, value in own.items()}
 
     def with_fit(self, **changes: Any) -> Recipe:
         """Return the recipe with some settings of the loop changed; ``None`` changes nothing."""
@@ -87,7 +105,7 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return toml_names(FOLDER)
 
 
 def recipe_settings() -> list[str]:
@@ -97,6 +115,15 @@ def recipe_settings() -> list[str]:
     return own + [f"{part}.{each.name}" for part, cls in parts.items() for each in dataclasses.fields(cls)]
 
 
+def _by_part(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return a recipe's own settings, those of its head, and those of its fit."""
+    parts: dict[str, dict[str, Any]] = {"": {}, "head": {}, "fit": {}}
+    for name, value in settings.items():
+        part, _, key = name.rpartition(".")
+        parts[part][key] = value
+    return parts[""], parts["head"], parts["fit"]
+
+
 def load_recipe(name: str | Path) -> Recipe:
     """Read a recipe that comes with the package, or a TOML file of the user's.
 
@@ -104,15 +131,7 @@ def load_recipe(name: str | Path) -> Recipe:
         UnknownNameError: neither a known name nor a file.
         InputError: the file is not TOML, or a setting is unknown or of the wrong type.
     """
-    path = FOLDER / f"{name}.toml"
-    if not path.is_file():
-        path = Path(name)
-        if not path.is_file():
-            raise UnknownNameError("recipe", str(name), recipe_names(), hint="A TOML file works too.")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise InputError(f"The recipe {path} is no TOML file: {exc}.") from exc
+    path, table = named_toml(FOLDER, name, "recipe")
     table.setdefault("name", path.stem)
     head = _build(HeadConfig, table.pop("head", {}), f"{path} [head]")
     fit = _build(FitConfig, table.pop("fit", {}), f"{path} [fit]")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from moma_app.choices import Precision, precision_setting
+from moma_app.choices import HeadPooling, Precision, precision_setting
 
 Trainable = Literal["full", "adapter", "last", "head"]
 Loss = Literal["mae", "huber", "cross-entropy"]
-HeadPooling = Literal["mean", "max", "attention"]
 Activation = Literal["silu", "softplus"]
 
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from moma_app.backbones.base import Backbone
-from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.graphs import GraphSet
+from moma_app.backbones.refused import cached_usable_graphs
 from moma_app.backbones.registry import get_backbone
 from moma_app.choices import Storage
 from moma_app.errors import InputError
@@ -119,8 +119,8 @@ def choose_storage(
     if not len(rows):
         raise InputError(f"Module {module.name!r}: there is no row to measure its test error on.")
     backbone = get_backbone(module.card.backbone)
-    graphs = cached_graphs(backbone, data.structures.take(rows), graph_folder, progress)
-    measure = _Measure(backbone, graphs, data.targets[rows], pick_device(device), progress)
+    graphs, usable = cached_usable_graphs(backbone, data.structures.take(rows), graph_folder, progress)
+    measure = _Measure(backbone, graphs, data.targets[rows[usable]], pick_device(device), progress)
     halves = list(_halves(module, progress))
     exact, *others = measure([module, *halves[:1]])  # the usual two in one pass over the structures
     trials = [Trial("float32", size_on_disk(module), exact, 0.0)]

@@ -6,8 +6,8 @@ in what becomes of the result; both are this function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moma_app.backbones.base import Backbone, Network
-from moma_app.backbones.cache import cached_graphs
+from moma_app.backbones.base import Backbone, Network, pooling_of
 from moma_app.backbones.inference import apply_in_batches
 from moma_app.choices import Layers
-from moma_app.errors import InputError
 from moma_app.progress import Listener, Note, silent
 from moma_app.runtime import pick_device
 from moma_app.training.fit_module import FitData
+from moma_app.training.fit_rows import inverse_frequencies, select_rows
 from moma_app.training.loop import FitResult, fit
 from moma_app.training.metrics import (
     ClassificationErrors,
@@ -32,7 +31,6 @@ from moma_app.training.metrics import (
 )
 from moma_app.training.model import Head, PropertyModel, TargetScale
 from moma_app.training.parallel import Parallel, layout, only_first
-from moma_app.training.pooling import pooling_of
 from moma_app.training.probe import probe
 from moma_app.training.recipe import Recipe
 from moma_app.training.settings import FitConfig, HeadConfig
@@ -40,9 +38,6 @@ from moma_app.training.settings import FitConfig, HeadConfig
 if TYPE_CHECKING:
     from moma_app.tasks.data import TaskData
     from moma_app.tasks.splits import Split
-
-BINS = 30
-"""Bins of the inverse-frequency sampling (Chang et al. 2022)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,7 @@ class Outcome:
         predicted: test predictions in the task's unit, float64 [n]; class indices for classes.
         rows_train, rows_val: how many rows were used.
         rows_excluded: train and validation rows that were left out for the recipe's other tasks.
+        rows_refused: rows of all parts that were left out because the backbone cannot make graphs of them.
     """
 
     model: PropertyModel
@@ -71,6 +67,7 @@ class Outcome:
     rows_train: int
     rows_val: int
     rows_excluded: int = 0
+    rows_refused: int = 0
 
 
 def train_on_task(
@@ -113,18 +110,8 @@ def train_on_task(
     processes = layout(parallel, target_device)
     target_device = processes.device(target_device)
     progress = only_first(progress)
-    split, excluded = without_structures_of(data, split, recipe.exclude_structures_of, progress)
-    used, parts = select_rows(data, split, recipe.max_atoms)
-    train, val, test = parts
-    left_out = len(split.train) + len(split.val) - len(train) - len(val)
-    if left_out:
-        progress(
-            Note(
-                message=f"{left_out} training and validation cells of more than {recipe.max_atoms} atoms left out."
-            )
-        )
-    targets = data.targets[used]
-    graphs = cached_graphs(backbone, data.structures.take(used), graph_folder, progress)
+    rows = select_rows(data, split, recipe, backbone, graph_folder=graph_folder, progress=progress)
+    targets = data.targets[rows.used]
 
     layers = recipe.layers or backbone.info.default_layers
     classes = data.spec.n_classes if data.spec.kind == "classification" else None
@@ -134,13 +121,13 @@ def train_on_task(
     head = Head(backbone.feature_width(layers), head_config)
     pooling = pooling_of(extensive=data.spec.extensive, head=head_config.pooling)
     model = PropertyModel(network, head, layers, pooling)
-    scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[train]))
+    scale = TargetScale() if classes else TargetScale.of(torch.from_numpy(targets[rows.train]))
 
     if advice := backbone.advice(target_device):
         progress(Note(message=advice))
     model.to(target_device).eval()
-    sampling = inverse_frequencies(targets[train]) if recipe.sampling == "inverse-frequency" else None
-    fit_data = FitData(graphs, targets, train, val, sampling)
+    sampling = inverse_frequencies(targets[rows.train]) if recipe.sampling == "inverse-frequency" else None
+    fit_data = FitData(rows.graphs, targets, rows.train, rows.val, sampling)
     _prepare_head(model, fit_data, scale, config, device=target_device, progress=progress)
     result = fit(
         model,
@@ -154,26 +141,29 @@ def train_on_task(
         progress=progress,
         stop=stop,
     )
-    outputs = apply_in_batches(model.to(target_device), graphs, test, target_device, progress=progress)
+    outputs = apply_in_batches(
+        model.to(target_device), rows.graphs, rows.test, target_device, progress=progress
+    )
     model.to("cpu")
     errors: RegressionErrors | ClassificationErrors
     if classes:
         predicted = outputs.argmax(1).double().numpy()
-        errors = classification_errors(predicted, targets[test])
+        errors = classification_errors(predicted, targets[rows.test])
     else:
         predicted = scale.restore(outputs[:, 0].double()).numpy()
-        errors = regression_errors(predicted, targets[test], scale.mean)
+        errors = regression_errors(predicted, targets[rows.test], scale.mean)
     return Outcome(
         model,
         layers,
         scale,
         result,
         errors,
-        used[test],
+        rows.used[rows.test],
         predicted,
-        rows_train=len(train),
-        rows_val=len(val),
-        rows_excluded=excluded,
+        rows_train=len(rows.train),
+        rows_val=len(rows.val),
+        rows_excluded=rows.excluded,
+        rows_refused=rows.refused,
     )
 
 
@@ -195,62 +185,3 @@ def _prepare_head(
     values = values.long() if config.loss == "cross-entropy" else scale.standardise(values).float()
     val_features = apply_in_batches(model.embed, data.graphs, data.val, device, progress=progress).to(device)
     probe(model.head, (features, values[data.train]), (val_features, values[data.val]), config, progress)
-
-
-def without_structures_of(
-    data: TaskData, split: Split, tasks: Sequence[str], progress: Listener = silent
-) -> tuple[Split, int]:
-    """Return the split without train and validation rows whose structure occurs in other tasks, and their number.
-
-    Raises:
-        UnknownNameError: there is no such task.
-        DataNotFoundError: its data is not on this machine.
-    """
-    if not tasks:
-        return split, 0
-    from moma_app.tasks import get_task
-    from moma_app.tasks.exclusion import occurs_in
-
-    others = [get_task(name).load(progress).structures for name in tasks]
-    rows = np.concatenate([split.train, split.val])
-    occurring = np.zeros(len(data), dtype=bool)
-    occurring[rows] = occurs_in(data.structures.take(rows), others, progress)
-    count = int(occurring.sum())
-    progress(
-        Note(message=f"{count} training and validation rows left out: their structures occur in other tasks.")
-    )
-    kept = {part: getattr(split, part)[~occurring[getattr(split, part)]] for part in ("train", "val")}
-    return replace(split, **kept), count
-
-
-def select_rows(
-    data: TaskData, split: Split, max_atoms: int | None
-) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the rows a fit uses, and where train, validation and test stand among them.
-
-    Raises:
-        InputError: the limit leaves no training or validation row.
-    """
-    n_atoms = data.structures.n_atoms
-    parts = [split.train, split.val, split.test]
-    if max_atoms is not None:
-        parts[:2] = [rows[n_atoms[rows] <= max_atoms] for rows in parts[:2]]
-    for what, rows in zip(("training", "validation"), parts, strict=False):
-        if not len(rows):
-            raise InputError(
-                f"Task {data.spec.name}: no {what} structure has {max_atoms} atoms or fewer."
-                if max_atoms is not None
-                else f"Task {data.spec.name}: split {split.seed} has no {what} rows."
-            )
-    used = np.unique(np.concatenate(parts))
-    train, val, test = (np.searchsorted(used, rows) for rows in parts)
-    return used, (train, val, test)
-
-
-def inverse_frequencies(targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sampling probabilities [m] inverse to how common a row's target is (30 bins)."""
-    counts, edges = np.histogram(targets, bins=BINS)
-    bins = np.clip(np.digitize(targets, edges[1:-1]), 0, BINS - 1)
-    weights = 1.0 / np.maximum(counts[bins], 1)
-    result: NDArray[np.float64] = weights / weights.sum()
-    return result

@@ -154,6 +154,7 @@ def _data(data: TaskData, split: Split, recipe: Recipe, outcome: Outcome) -> Dat
         max_atoms=recipe.max_atoms,
         excluded_tasks=recipe.exclude_structures_of,
         rows_excluded=outcome.rows_excluded,
+        rows_refused=outcome.rows_refused,
         split_seed=split.seed,
         hash=data.content_hash(),
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moma_app.hub.card import Reference
+from moma_app.errors import InputError
+from moma_app.hub.card import SCRATCH, Reference
 from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module
 from moma_app.jobs.batch import run_all
@@ -17,12 +18,12 @@ from moma_app.work.finetune import finetune_spec
 from moma_app.work.train import MODULE, train_spec
 
 if TYPE_CHECKING:
+    from moma_app.hub.card import Card
     from moma_app.jobs.jobs import Jobs
     from moma_app.jobs.order import Outcome
     from moma_app.jobs.spec import RunSpec
+    from moma_app.training.recipe import Recipe
     from moma_app.work.hub_recipe import HubRecipe, Order
-
-SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def missing(recipe: HubRecipe, hub: Hub, device: str) -> tuple[list[Wanted], lis
         if (
             card is not None
             and card.fingerprint == fingerprint
-            and card.recipe == _plain(each.order.recipe.to_dict())
+            and _recipe_of(card) == each.order.recipe
             and card.data.split_seed == recipe.split
             and (each.scratch is None or any(known.name == SCRATCH for known in card.references))
             and card.data.hash == get_task(each.order.task).load().content_hash()
@@ -126,8 +127,8 @@ def build(
 ) -> Built:
     """Train the modules that a hub lacks and publish each as soon as it and its reference are done.
 
-    A build that was stopped goes on when it is given again: finished runs count, others are resumed. Modules
-    are stored in half precision where that changes their test errors by no more than 0.5%. A new hub gets a manifest.
+    A build that was stopped goes on when it is given again: finished runs count, others are resumed. A new
+    hub gets a manifest.
 
     Args:
         recipe: of the hub.
@@ -138,7 +139,7 @@ def build(
     """
     hub = Hub(folder)
     needed, there = missing(recipe, hub, device)
-    building = _Build(needed, hub, jobs, Built(kept=there), listener, device)
+    building = _Build(needed, hub, jobs, Built(kept=there), listener)
     run_all(jobs, building.specs, listener, what="fits", on_end=building.ended)
     if hub.manifest is None and len(hub):
         hub.release(recipe.version, name=recipe.name, summary=recipe.summary)
@@ -152,7 +153,6 @@ class _Build:
     jobs: Jobs
     done: Built
     listener: Listener
-    device: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -182,25 +182,9 @@ class _Build:
         with tempfile.TemporaryDirectory() as folder:
             source = Hub(self.jobs.store.fetch(trained.run_id, MODULE, Path(folder)))[name]
             card = source.card.model_copy(update={"references": references})
-            self.hub.add(self._small(Module(card, source.path)), overwrite=True)
+            self.hub.add(Module(card, source.path), overwrite=True)
         self.done.made.append(name)
         self.listener(Note(message=f"Module {name} is in the hub."))
-
-    def _small(self, module: Module) -> Module:
-        """Return the module in half precision, if that leaves its test error as it is."""
-        from moma_app.training.storage import choose_storage
-
-        if module.card.storage != "float32":
-            return module
-        task = get_task(module.card.target.task)
-        return choose_storage(
-            module,
-            task.load(),
-            task.split(module.card.data.split_seed).test,
-            graph_folder=self.jobs.settings.graph_folder,
-            device=self.device,
-            progress=self.listener,
-        ).module
 
 
 def _reference(outcome: Outcome) -> Reference:
@@ -210,13 +194,15 @@ def _reference(outcome: Outcome) -> Reference:
         mae=metrics.get("mae"),
         accuracy=metrics.get("accuracy"),
         macro_f1=metrics.get("macro_f1"),
-        run_seconds=round(outcome.result["fit"]["seconds"], 1),
+        seconds=round(outcome.result["fit"]["seconds"], 1),
     )
 
 
-def _plain(values: dict[str, object]) -> dict[str, object]:
-    """Return values as they come back from JSON."""
-    import json
+def _recipe_of(card: Card) -> Recipe | None:
+    """Return the recipe that a card names; ``None`` if it is none of this version's."""
+    from moma_app.training.recipe import Recipe
 
-    plain: dict[str, object] = json.loads(json.dumps(values))
-    return plain
+    try:
+        return Recipe.from_dict(card.recipe)
+    except InputError:
+        return None

@@ -48,6 +48,7 @@ def encode(context: Context, *, task: str, module: str, hub: str | None, device:
     from safetensors.torch import save_file
 
     from moma_app.amc.compose import EncodingTask
+    from moma_app.backbones.base import pooling_of
     from moma_app.backbones.registry import get_backbone
     from moma_app.config import get_settings
     from moma_app.errors import MomaError
@@ -72,7 +73,7 @@ def encode(context: Context, *, task: str, module: str, hub: str | None, device:
             structures=data.structures,
             rows=np.arange(len(data), dtype=np.int64),
             layers=chosen.card.layers,
-            pooling="sum" if data.spec.extensive else "mean",
+            pooling=pooling_of(extensive=data.spec.extensive),
             graph_folder=get_settings().graph_folder,
             device=pick_device(device),
             on_error=fail,

@@ -17,10 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from moma_app.amc.compose import EncodingTask, encode_here
-from moma_app.backbones.base import Pooling
 from moma_app.backbones.cache import cached_graphs
 from moma_app.backbones.registry import get_backbone
-from moma_app.choices import Layers
+from moma_app.choices import Layers, Pooling
 from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError
 from moma_app.hub.encode import MODULES_AT_ONCE, Encoded, encode_modules

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from moma_app.errors import InputError, UnknownNameError
+from moma_app.errors import InputError
+from moma_app.files import named_toml, toml_names
 from moma_app.hub.card import module_name
 
 if TYPE_CHECKING:
@@ -125,15 +125,9 @@ class HubRecipe(_Strict):
             UnknownNameError: neither a known name nor a file.
             InputError: the file is not TOML, or a value cannot be used.
         """
-        path = FOLDER / f"{name}.toml"
-        if not path.is_file():
-            path = Path(name)
-        if not path.is_file():
-            raise UnknownNameError("hub recipe", str(name), hub_recipe_names(), hint="A TOML file works too.")
+        path, table = named_toml(FOLDER, name, "hub recipe")
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise InputError(f"The hub recipe {path} is no TOML file: {exc}.") from exc
+            return cls.model_validate(table)
         except ValidationError as exc:
             first = exc.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -143,4 +137,4 @@ class HubRecipe(_Strict):
 
 def hub_recipe_names() -> list[str]:
     """Return the names of the hub recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return toml_names(FOLDER)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from moma_app.backbones.refused import refused_structures
 from moma_app.backbones.registry import get_backbone
 from moma_app.errors import DamagedFileError, InputError, StructureRefusedError
 from moma_app.formulas import reduced_formula
 from moma_app.hub.hub import Hub
 from moma_app.jobs.context import Context
-from moma_app.structures import Crystal
+from moma_app.structures import Crystal, StructureSet
 from moma_app.tasks.readers import UserFile
 from moma_app.tasks.structure_files import BadFile, NamedStructure, read_structure_files
 from moma_app.training.hub_predictions import predict_with_hub
@@ -219,18 +220,8 @@ def _without_refused(
 
 def _usable(structures: list[NamedStructure], backbone: str, refused: Refused) -> list[NamedStructure]:
     """Return the structures that a backbone can make graphs of, and note the others."""
-    usable: list[NamedStructure] = []
-    bad: list[BadFile] = []
-    rest = structures
-    while rest:
-        try:
-            get_backbone(backbone).graphs([structure.crystal for structure in rest])
-        except StructureRefusedError as exc:
-            usable += rest[: exc.position]
-            bad.append(BadFile(rest[exc.position].label, exc.reason))
-            rest = rest[exc.position + 1 :]
-        else:
-            usable += rest
-            break
-    refused.add(bad)
-    return usable
+    found = refused_structures(
+        get_backbone(backbone), StructureSet.from_any([structure.crystal for structure in structures])
+    )
+    refused.add([BadFile(structures[position].label, reason) for position, reason in found.items()])
+    return [structure for position, structure in enumerate(structures) if position not in found]

@@ -98,6 +98,8 @@ def train_module(
 ) -> dict[str, Any]:
     """Do what :func:`train_spec` describes.
 
+    The module is stored in half precision where that changes its test error by no more than 0.5%.
+
     Returns:
         ``module`` (its name), ``card``, ``metrics`` and ``published``, the hub that it was added to.
     """
@@ -105,15 +107,17 @@ def train_module(
     from moma_app.hub.hub import Hub
     from moma_app.tasks import get_task
     from moma_app.training.recipe import Recipe
+    from moma_app.training.storage import choose_storage
     from moma_app.training.train_module import train_module as train
     from moma_app.work.machine import share_of, use_machine
 
     device = use_machine(device, context)
     source = get_task(task)
     chosen = Recipe.from_dict(recipe)
+    data, parts = source.load(context.progress), source.split(split)
     module = train(
-        source.load(context.progress),
-        source.split(split),
+        data,
+        parts,
         chosen,
         name=name,
         backbone_name=backbone,
@@ -127,6 +131,14 @@ def train_module(
         stop=context.stop,
     )
     context.facts(data_hash=module.card.data.hash, seed=chosen.fit.seed)
+    module = choose_storage(
+        module,
+        data,
+        parts.test,
+        graph_folder=get_settings().graph_folder,
+        device=device,
+        progress=context.progress,
+    ).module
     stored = Hub(context.artefacts / MODULE).put(module, overwrite=True)
     published = None
     if hub is not None and context.shared:

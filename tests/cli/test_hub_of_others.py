@@ -107,3 +107,12 @@ def test_an_experiment_that_would_merge_is_refused_before_it_begins(refused, hub
         "experiments", "ablation", "--tasks", TASK, "--splits", "0", "--hub", "moe18", "--quiet"
     )
     assert "do not share an initialisation" in sentence
+
+
+def test_what_was_removed_is_told_though_its_rows_are_unknown(ok, source):
+    ok("hub", "import", "moe18", source)
+    ok("hub", "release", "--hub", "moe18")
+    ok("hub", "remove", "mp_kvrh", "--hub", "moe18")
+    told = " ".join(ok("hub", "show", "mp_kvrh@1.0.0", "--hub", "moe18").split())
+    assert "– rows of mp_kvrh" in told
+    assert "(validation)" in told

@@ -21,7 +21,6 @@ from dashboards.parts.recipe_fields import (
     settings,
     values_of,
     with_changes,
-    with_values,
 )
 from moma_app.errors import InputError, UnknownNameError
 from moma_app.progress import EpochEnded, FitEnded, ModuleEncoded, RunChanged, WeightsSolved
@@ -85,7 +84,7 @@ def test_an_address_holds_a_changed_recipe_exactly(epochs, rate, atoms, layers, 
         "layers": layers,
         "head.dropout": dropout,
     }
-    changed = with_values(base, values)
+    changed = base.replaced(values)
     state = FinetuneState()
     state.changes = changes_between(base, changed)
     assert with_changes(base, FinetuneState(state.query).changes) == changed

@@ -58,16 +58,9 @@ def test_settings_are_changed_by_their_names():
     assert (changed.max_atoms, changed.head.pooling, changed.fit.batch_edges) == (8, "attention", 900)
     assert changed.exclude_structures_of == ("mp_phonons",)
     assert Recipe.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed
-    assert (
-        recipe.changed({name: value for name, value in _flat(recipe).items() if value is not None}) == recipe
-    )
-    assert {*_flat(recipe), "head.activation"} == set(recipe_settings())
-
-
-def _flat(recipe):
-    values = recipe.to_dict()
-    parts = {f"{part}.{name}": value for part in ("head", "fit") for name, value in values.pop(part).items()}
-    return values | parts
+    given = {name: value for name, value in recipe.values().items() if value is not None}
+    assert recipe.changed(given) == recipe.replaced(recipe.values()) == recipe
+    assert list(recipe.values()) == recipe_settings()
 
 
 @pytest.mark.parametrize(

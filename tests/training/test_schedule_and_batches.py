@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moma_app.backbones.batching import evaluation_batches, group, training_batches
+from moma_app.training.fit_rows import inverse_frequencies
 from moma_app.training.schedule import WarmupCosinePlateau
-from moma_app.training.supervised import inverse_frequencies
 
 costs_lists = st.lists(st.integers(1, 1000), min_size=1, max_size=80)
 
