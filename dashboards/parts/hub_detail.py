@@ -70,7 +70,9 @@ class ModuleDetail(Viewer):
             ),
             columns(
                 below(
-                    section("What it predicts", Details(about(card))),
+                    section(
+                        "What it predicts", Details(about(card, [each.card for each in content.entries]))
+                    ),
                     section("Provenance", Details(provenance(card))),
                 ),
                 below(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dashboards.components.cards import CardItem
+from moma_app.plots.quality_text import compared
 from moma_app.plots.text import number, seconds_text, whole, with_unit, with_unit_after
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def damage_item(damage: Damage) -> CardItem:
     )
 
 
-def about(card: Card) -> dict[str, str]:
-    """Return what a module is and how good it is."""
+def about(card: Card, known: Iterable[Card] = ()) -> dict[str, str]:
+    """Return what a module is and how good it is, beside what the cards ``known`` of its hub say of others."""
     metrics, data = card.metrics, card.data
     cells = f", cells up to {data.max_atoms} atoms" if data.max_atoms else ""
     of = f" of {data.rows_published:,}" if data.rows_published else ""
@@ -82,6 +84,7 @@ def about(card: Card) -> dict[str, str]:
         "MAE/MAD": number(metrics.mae_over_mad),
         "R²": number(metrics.test_r2) if metrics.test_r2 is not None else "",
         "Macro F1": number(metrics.test_macro_f1) if metrics.test_macro_f1 is not None else "",
+        **compared(card, known),
         "Training rows": f"{whole(data.rows_train)}{of}, {whole(data.rows_val)} for validation{cells}",
         "Left out": data.left_out,
         "Note": card.note,

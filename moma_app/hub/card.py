@@ -40,9 +40,9 @@ class Data(_Strict):
     """
 
     source: str = Field(description="Dataset the rows come from.")
-    rows_train: int | None
-    rows_val: int | None
-    rows_test: int | None
+    rows_train: int | None = None
+    rows_val: int | None = None
+    rows_test: int | None = None
     rows_published: int | None = Field(default=None, description="Size of the full published set.")
     max_atoms: int | None = Field(default=None, description="Larger training cells were left out.")
     excluded_tasks: tuple[str, ...] = Field(

@@ -187,7 +187,12 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in values.items())
+    return "".join(f"{pair}\n" for pair in _pairs(values))
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    """Return ``key = value`` of all that is known: TOML has no null."""
+    return [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
 
 
 def _key(key: str) -> str:
@@ -197,7 +202,7 @@ def _key(key: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(_pairs(value)) + " }"
     if isinstance(value, float):
         return repr(value)
     return _text(value) if isinstance(value, str) else json.dumps(value)

@@ -61,7 +61,7 @@ def select_rows(
     ``progress`` is told what is left out and why.
 
     Raises:
-        InputError: no training or validation row is left.
+        InputError: no training, validation or test row is left.
         UnknownNameError: there is no task of which the recipe excludes structures.
         DataNotFoundError: its data is not on this machine.
     """
@@ -72,7 +72,7 @@ def select_rows(
     refused = len(used) - len(usable)
     used = used[usable]
     train, val, test = (np.searchsorted(used, rows[np.isin(rows, used)]) for rows in parts)
-    for what, rows in {"training": train, "validation": val}.items():
+    for what, rows in {"training": train, "validation": val, "test": test}.items():
         if not len(rows):
             raise InputError(
                 f"Task {data.spec.name}: the backbone {backbone.info.name} can use no {what} structure."
