@@ -106,7 +106,7 @@ def without(data, *path):
 
 
 @pytest.mark.parametrize(
-    "path", [("name",), ("fingerprint",), ("kind",), ("target", "unit"), ("data", "rows_train")]
+    "path", [("name",), ("fingerprint",), ("kind",), ("target", "unit"), ("data", "hash")]
 )
 def test_a_missing_field_is_named(path):
     data = json.loads(make_card().model_dump_json())
