@@ -62,7 +62,12 @@ def hub_choices() -> dict[str, str]:
     """Return the hubs that a page offers, by what they are called: address as :func:`get_hub` takes it."""
     from moma_app.hub.places import named_hubs
 
-    usual = {"Mine and built-in": "", "Built-in": "builtin", "Mine": str(get_settings().hub_folder)}
+    usual = {
+        "Mine and built-in": "",
+        "Built-in": "builtin",
+        "Clean edition": "clean",
+        "Mine": str(get_settings().hub_folder),
+    }
     return usual | {name: str(folder) for name, folder in named_hubs().items() if name not in usual}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.services import get_hub
 from moma_app.errors import InputError, MomaError
 from moma_app.hub.hub import Damage, Hub
-from moma_app.hub.places import BUILTIN
+from moma_app.hub.places import comes_with_moma
 
 if TYPE_CHECKING:
     from moma_app.hub.card import Card
@@ -45,7 +45,7 @@ class Content:
     Attributes:
         entries: those that can be used, by name.
         damaged: those that cannot, with the reason.
-        folder: where modules are added; ``None`` for the built-in hub, which stays as it is.
+        folder: where modules are added; ``None`` for a hub of the package, which stays as it is.
     """
 
     entries: tuple[Entry, ...]
@@ -83,10 +83,10 @@ def writable(hub: Hub) -> Hub:
     """Return the hub if modules can be added to it.
 
     Raises:
-        InputError: it is the built-in one.
+        InputError: it is one of the package.
     """
-    if hub.folders[0] == BUILTIN:
-        raise InputError("The built-in hub stays as it is: choose your own hub above.")
+    if comes_with_moma(hub.folders[0]):
+        raise InputError("This hub comes with MoMa and stays as it is: choose your own hub above.")
     return hub
 
 
@@ -102,11 +102,11 @@ def _read(folders: tuple[Path, ...], _: tuple[Any, ...]) -> Content:
             Entry(
                 card=card,
                 family=families.get(card.target.task, "other"),
-                builtin=folder == BUILTIN,
-                own=folder == folders[0] != BUILTIN,
+                builtin=comes_with_moma(folder),
+                own=folder == folders[0] and not comes_with_moma(folder),
             )
         )
-    return Content(tuple(entries), tuple(damaged), None if folders[0] == BUILTIN else folders[0])
+    return Content(tuple(entries), tuple(damaged), None if comes_with_moma(folders[0]) else folders[0])
 
 
 def _state(hub: Hub) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from moma_app.config import get_settings
 from moma_app.errors import InputError
 from moma_app.files import sha256_of_file
 from moma_app.hub.hub import Hub
-from moma_app.hub.places import BUILTIN
+from moma_app.hub.places import comes_with_moma
 
 if TYPE_CHECKING:
     from dashboards.uploads import Upload
@@ -24,9 +24,9 @@ SUFFIXES = (".json", ".safetensors", ".zip")
 
 
 def destination(where: str) -> Hub:
-    """Return the hub that modules are added to when a page shows the hub at an address: the built-in one never."""
+    """Return the hub that modules are added to when a page shows the hub at an address: those of the package never."""
     hub = open_hub(where)
-    return Hub(get_settings().hub_folder) if hub.folders[0] == BUILTIN else hub
+    return Hub(get_settings().hub_folder) if comes_with_moma(hub.folders[0]) else hub
 
 
 def add_uploads(hub: Hub, uploads: Sequence[Upload], *, overwrite: bool) -> list[str]:

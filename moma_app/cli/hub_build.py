@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from moma_app.cli import options, running
 from moma_app.cli.hub_living import megabytes
 from moma_app.cli.output import number, print_json, progress_bar, quantity, say, table
-from moma_app.errors import InputError, MomaError
+from moma_app.errors import MomaError
 from moma_app.plots.text import whole
 
 if TYPE_CHECKING:
@@ -30,16 +29,15 @@ def build(
 ) -> None:
     """Train all modules of a recipe that a hub lacks; given again, it goes on where it was stopped."""
     from moma_app.hub import Hub
+    from moma_app.hub.places import writable_place
     from moma_app.runtime import pick_device
     from moma_app.work.build_hub import build as build_hub
     from moma_app.work.build_hub import missing
     from moma_app.work.hub_recipe import HubRecipe
 
     plan = HubRecipe.load(recipe)
-    if hub == "builtin":
-        raise InputError("The built-in hub is read only: give --hub FOLDER.")
     with running.open_jobs(engine, scheduler) as jobs:
-        folder = Path(hub) if hub is not None else jobs.settings.hub_folder
+        folder = writable_place(hub, jobs.settings.hub_folder)
         machine = pick_device(device or jobs.settings.device).type
         if dry_run:
             needed, there = missing(plan, Hub(folder), machine)

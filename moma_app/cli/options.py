@@ -16,7 +16,8 @@ Device = Annotated[
 HubPath = Annotated[
     str | None,
     typer.Option(
-        "--hub", help="A hub's name or folder, or 'builtin'; by default your hub and the built-in one."
+        "--hub",
+        help="A hub's name or folder, 'builtin' or 'clean'; by default your hub and the built-in one.",
     ),
 ]
 SplitSeed = Annotated[

@@ -14,7 +14,7 @@ from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.files import lock_for
 from moma_app.hub.card import Card, read_card
 from moma_app.hub.module import HASH_GLOB, Module
-from moma_app.hub.places import BUILTIN, existing_place
+from moma_app.hub.places import BUILTIN, comes_with_moma, existing_place
 
 if TYPE_CHECKING:
     from moma_app.hub.manifest import Manifest, Superseded
@@ -52,7 +52,7 @@ class Hub(Mapping[str, Module]):
         """Open a hub.
 
         Args:
-            where: ``"builtin"``, the name of a hub, a folder, or ``None`` for the user's hub and the
+            where: ``"builtin"``, ``"clean"``, the name of a hub, a folder, or ``None`` for the user's hub and the
                 built-in one together.
 
         Raises:
@@ -211,6 +211,10 @@ class Hub(Mapping[str, Module]):
     @contextmanager
     def _writing(self) -> Iterator[Path]:
         folder = self.folders[0]
+        if comes_with_moma(folder):
+            raise InputError(
+                f"The hub {folder.name} comes with MoMa and stays as it is: export its modules to another hub."
+            )
         try:
             yield folder
         except (OSError, SafetensorError) as exc:  # SafetensorError: the disk is full, for one

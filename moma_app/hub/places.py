@@ -1,4 +1,4 @@
-"""Where hubs lie: the user's own, the one that comes with the package, others by name, any folder.
+"""Where hubs lie: the user's own, those that come with the package, others by name, any folder.
 
 A named hub is a folder under ``hubs/`` of the home folder: modules of somebody else, kept apart from
 the user's own. Needs no PyTorch.
@@ -12,6 +12,18 @@ from moma_app.errors import InputError, UnknownNameError
 from moma_app.hub.card import NAME_PATTERN
 
 BUILTIN = Path(__file__).parent / "builtin"
+PACKAGED = {"builtin": BUILTIN, "clean": Path(__file__).parent / "clean"}
+"""Folders of the hubs that come with the package, by name; they stay as they are."""
+
+
+def comes_with_moma(folder: Path) -> bool:
+    """Tell whether a folder is that of a hub of the package."""
+    return folder in PACKAGED.values()
+
+
+def on_every_machine(where: str | Path | None) -> bool:
+    """Tell whether an address means a hub of the package, alone or with the user's: workers have it too."""
+    return where is None or str(where) in PACKAGED
 
 
 def named_hubs() -> dict[str, Path]:
@@ -34,15 +46,15 @@ def place_of(where: str | Path) -> Path:
     """Return the folder that an address means; it need not exist.
 
     Args:
-        where: ``builtin``, the name of a hub, or a folder. A plain word means the hub of that name,
-            if there is one, then the folder; ``./word`` is always the folder.
+        where: ``builtin``, ``clean``, the name of a hub, or a folder. A plain word means the hub of that
+            name, if there is one, then the folder; ``./word`` is always the folder.
 
     Returns:
         An absolute path. A plain word that is neither a hub nor a folder yet is the place of the
         hub of that name.
     """
-    if str(where) == "builtin":
-        return BUILTIN
+    if str(where) in PACKAGED:
+        return PACKAGED[str(where)]
     folder = Path(where).expanduser().absolute()
     if not _is_name(where):
         return folder
@@ -54,12 +66,14 @@ def writable_place(where: str | None, default: Path) -> Path:
     """Return the folder that modules are added to; ``None`` means ``default``.
 
     Raises:
-        InputError: the built-in hub is meant.
+        InputError: a hub of the package is meant.
     """
     if where is None:
         return default
-    if where == "builtin":
-        raise InputError("The built-in hub stays as it is: name another hub, or a folder.")
+    if where in PACKAGED:
+        raise InputError(
+            f"The hub {where} comes with MoMa and stays as it is: name another hub, or a folder."
+        )
     return place_of(where)
 
 
@@ -73,7 +87,7 @@ def existing_place(where: str | Path) -> Path:
     if folder.is_dir():
         return folder
     if _is_name(where):
-        raise UnknownNameError("hub", str(where), ("builtin", *named_hubs()), "A hub's folder works too.")
+        raise UnknownNameError("hub", str(where), (*PACKAGED, *named_hubs()), "A hub's folder works too.")
     raise InputError(f"There is no hub at {Path(where).expanduser()}: that folder does not exist.")
 
 

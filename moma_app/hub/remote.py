@@ -16,7 +16,7 @@ from moma_app.errors import DataNotFoundError, InputError
 from moma_app.hub.hub import Hub, read_module_file
 from moma_app.hub.manifest import FILE, Entry, Manifest, write_manifest
 from moma_app.hub.module import Module
-from moma_app.hub.places import BUILTIN
+from moma_app.hub.places import PACKAGED
 from moma_app.progress import Listener, Step, silent
 
 ALLOWED = ["*.json", "*.safetensors"]
@@ -68,7 +68,7 @@ def looking_at(source: str) -> Iterator[Hub]:
     """Yield the hub at a source, to read its cards and manifest; of a repository only these are fetched.
 
     Args:
-        source: ``builtin``, a folder, ``file:FOLDER``, or ``OWNER/REPOSITORY[@REVISION]`` on the
+        source: ``builtin``, ``clean``, a folder, ``file:FOLDER``, or ``OWNER/REPOSITORY[@REVISION]`` on the
             Hugging Face Hub.
 
     Raises:
@@ -76,8 +76,8 @@ def looking_at(source: str) -> Iterator[Hub]:
         DataNotFoundError: the repository cannot be reached or does not exist.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        if source == "builtin":
-            folder = BUILTIN
+        if source in PACKAGED:
+            folder = PACKAGED[source]
         else:
             folder = _local_folder(source) or _download(source, TO_LOOK_AT, Path(scratch))
         hub = Hub(folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from moma_app.choices import Weighting
 from moma_app.errors import InputError
 from moma_app.hub.hub import Hub
-from moma_app.hub.places import place_of
+from moma_app.hub.places import on_every_machine, place_of
 from moma_app.hub.sharing import check_shared_start
 from moma_app.jobs.blobs import Blob
 from moma_app.jobs.context import Context
@@ -72,7 +72,7 @@ class AMC:
     def settled(self) -> AMC:
         """Return the same with an absolute hub and all names: a module that is added later does not count."""
         hub = Hub.open(self.hub)
-        where = self.hub if self.hub in (None, "builtin") else str(place_of(str(self.hub)))
+        where = self.hub if on_every_machine(self.hub) else str(place_of(str(self.hub)))
         names = self.modules
         if names is None:
             names = [name for name, module in modules_of(hub).items() if self._fits(module)]
@@ -118,7 +118,7 @@ class AMC:
 
 def open_hub(context: Context, where: str | None) -> Hub:
     """Open a hub by its address; one that was carried to this worker lies with the run."""
-    if context.carried is not None and where not in (None, "builtin"):
+    if context.carried is not None and not on_every_machine(where):
         return Hub(context.carried / "hub")
     return Hub.open(where)
 

@@ -24,6 +24,7 @@ from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError
 from moma_app.hub.encode import MODULES_AT_ONCE, Encoded, encode_modules
 from moma_app.hub.hub import Hub
+from moma_app.hub.places import on_every_machine
 from moma_app.jobs.context import Context
 from moma_app.jobs.pieces import workers_of_this_run
 from moma_app.progress import Listener, Step, silent
@@ -134,7 +135,7 @@ def encode_piece(piece: Piece, progress: Listener = silent) -> tuple[NDArray[np.
     started = time.perf_counter()
     prepare()
     settings = get_settings()
-    own = piece.carried and piece.hub not in (None, "builtin")
+    own = piece.carried and not on_every_machine(piece.hub)
     hub = Hub.open(settings.hub_folder if own else piece.hub)
     modules = [hub[name] for name, _ in piece.modules]
     for module, (name, sha256) in zip(modules, piece.modules, strict=True):

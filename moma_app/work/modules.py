@@ -13,7 +13,7 @@ from types import MappingProxyType
 from moma_app.errors import DamagedFileError
 from moma_app.hub.hub import Hub, UnknownModuleError
 from moma_app.hub.module import Module
-from moma_app.hub.places import BUILTIN
+from moma_app.hub.places import comes_with_moma
 from moma_app.jobs.blobs import Blob
 
 State = tuple[tuple[str, int, int], ...]
@@ -109,7 +109,7 @@ def _files_of(folders: tuple[Path, ...], names: tuple[str, ...], state: State) -
     for name in names:
         module = present[name]
         path = None if module is None else module.path
-        if module is None or path is None or path.parent == BUILTIN or not path.is_file():
+        if module is None or path is None or comes_with_moma(path.parent) or not path.is_file():
             continue
         found[f"hub/{path.name}"] = Blob(str(path.absolute()), module.card.sha256, path.stat().st_size)
         found[f"hub/{name}.json"] = Blob.of(path.parent / f"{name}.json")

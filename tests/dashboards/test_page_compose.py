@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from builtin_hub import FULL
 from playwright.sync_api import expect
 from serving import RUN, SALT
 
@@ -37,14 +38,14 @@ def test_settings_change_the_weights_at_once_and_a_reload_keeps_them(tabs):
     temperature.fill("1")
     temperature.press("Enter")
     tab.get_by_text(
-        re.compile(r"Weights for K = 5, T = 1 and 4 modules, from the stored embeddings in \d+ ms")
+        re.compile(rf"Weights for K = 5, T = 1 and {len(FULL)} modules, from the stored embeddings in \d+ ms")
     ).wait_for()
     tab.get_by_role("row", name=re.compile("mp_bandgap")).get_by_role("checkbox").uncheck()
-    tab.get_by_text(re.compile("T = 1 and 3 modules")).wait_for()
+    tab.get_by_text(f"T = 1 and {len(FULL) - 1} modules").wait_for()
     assert f"run={run}" in tab.url
     assert "off=mp_bandgap" in tab.url
     tab.reload()
-    tab.get_by_text(re.compile("T = 1 and 3 modules")).wait_for()
+    tab.get_by_text(f"T = 1 and {len(FULL) - 1} modules").wait_for()
 
 
 def test_one_composes_while_another_fine_tunes_and_closing_a_tab_stops_nothing(tabs):

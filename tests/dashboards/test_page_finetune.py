@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from browsing import Tabs
+from builtin_hub import FULL
 from playwright.sync_api import expect
 from serving import RUN, start, stop
 
@@ -36,12 +37,14 @@ def run_of(tab) -> str:
 
 def test_a_run_is_started_stopped_resumed_and_finished_while_another_tab_watches(tabs):
     tab = tabs.open(address("fit.epochs:14,fit.early_stopping:14", shots="20"))
-    tab.get_by_text("AMC weighs the 4 full modules").wait_for()
+    tab.get_by_text(f"AMC weighs the {len(FULL)} full modules").wait_for()
     tab.get_by_role("button", name="Start fine-tuning").click()
     before = epoch_of(tab)
     tab.get_by_role("button", name="Stop").click()
     run = run_of(tab)
-    tab.get_by_text("from the composition of 4 modules, split 0, 20 training structures, seed 0").wait_for()
+    tab.get_by_text(
+        f"from the composition of {len(FULL)} modules, split 0, 20 training structures, seed 0"
+    ).wait_for()
     tab.get_by_text("Fine-tuning cancelled").wait_for(timeout=RUN)
     stopped = epoch_of(tab)
     assert before <= stopped < 14

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from builtin_hub import FULL
 from playwright.sync_api import expect
 from serving import RUN
 
 TASK = "elemental_bulk_modulus"
-MODULES = ["castelli_eform", "mp_bandgap", "mp_gvrh", "mp_kvrh"]
+MODULES = FULL
 PAGE = f"/insights?hub=builtin&tasks={TASK}"
 FRAME = """canvas => {
   const found = []
@@ -64,7 +65,9 @@ def test_from_missing_combinations_to_the_story_of_a_cell(tabs):
     assert f"task={TASK}&module=mp_gvrh" in tab.url
     weight = next(float(row["value"]) for row in rows if row["module"] == "mp_gvrh")
     tab.get_by_text(
-        re.compile(rf"^Weight {weight:.3f} ± .*, mean over 2 splits: place \d( to \d)? of 4 modules")
+        re.compile(
+            rf"^Weight {weight:.3f} ± .*, mean over 2 splits: place \d+( to \d+)? of {len(FULL)} modules"
+        )
     ).wait_for()
     assert re.search(
         "hub=builtin&module=mp_gvrh$", tab.get_by_role("link", name="Module in the hub").get_attribute("href")

@@ -264,7 +264,7 @@ class TestWhatIsRefused:
             import_hub("moe8", source, of_catalogue)
         with pytest.raises(InputError, match="There is no folder"):
             imported(tmp_path / "nowhere")
-        with pytest.raises(InputError, match="built-in hub stays as it is"):
+        with pytest.raises(InputError, match="hub builtin comes with MoMa and stays as it is"):
             imported(source, hub="builtin")
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="cannot be written to"):

@@ -1,16 +1,25 @@
-"""The built-in hub comes with pip: every file of it is package data, and all of it is sound."""
+"""The hubs of the package come with pip: every file is package data, all is sound, small, and says how good it is."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import moma_app
+from moma_app.backbones.registry import get_backbone
 from moma_app.hub import Hub
-from moma_app.hub.places import BUILTIN
+from moma_app.hub.places import PACKAGED
+from moma_app.hub.quality import quality_of
 from moma_app.hub.releases import disagreements
+from moma_app.tasks.catalogue import catalogue
+from moma_app.work.hub_recipe import HubRecipe
 
 PACKAGE = Path(moma_app.__file__).parent
+DOWNSTREAM = {spec.name for spec in catalogue().values() if spec.role == "downstream"}
+
+pytestmark = pytest.mark.parametrize("name", PACKAGED)
 
 
 def packaged():
@@ -20,29 +29,54 @@ def packaged():
     return {path for pattern in patterns for path in PACKAGE.glob(pattern)}
 
 
-def test_every_file_of_the_built_in_hub_is_package_data():
-    files = {path for path in BUILTIN.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    assert files
+def test_every_file_is_package_data(name):
+    folder = PACKAGED[name]
+    files = {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    assert folder / "hub.toml" in files
     assert files <= packaged()
-    assert BUILTIN / "hub.toml" in files
 
 
-def test_the_built_in_hub_is_what_its_manifest_says():
-    hub = Hub(BUILTIN)
+def test_it_is_what_its_manifest_says(name):
+    hub = Hub.open(name)
     assert hub.check()[1] == []
-    assert disagreements(BUILTIN) == []
-    assert hub.manifest is not None
+    assert disagreements(PACKAGED[name]) == []
     assert set(hub.manifest.modules) == set(hub)
 
 
-def test_it_is_small_to_carry():
-    """36 MB for all modules, cards and manifest included."""
-    assert sum(path.stat().st_size for path in BUILTIN.iterdir()) < 36e6
+def test_it_is_what_its_recipe_says(name):
+    recipe, hub = HubRecipe.load(name), Hub.open(name)
+    orders = {order.name: order for order in recipe.orders("cpu")}
+    assert set(orders) == set(hub)
+    assert (hub.version, len(hub)) == {"builtin": ("2.0.0", 28), "clean": ("1.0.0", 5)}[name]
+    for card in hub.cards():
+        assert card.kind == orders[card.name].kind
+        assert card.recipe["name"] == "hub-cpu"
+        assert card.fingerprint == get_backbone("chgnet").fingerprint
 
 
-def test_an_adapter_module_is_under_a_quarter_of_a_full_one():
-    cards = Hub(BUILTIN).cards()
-    full = {(c.backbone, c.storage): c.size for c in cards if c.kind == "full"}
+def test_it_is_small_to_carry(name):
+    """36 MB for all modules, cards and manifest included; half precision; an adapter under a quarter of a full one."""
+    assert sum(path.stat().st_size for path in PACKAGED[name].iterdir()) < 36e6
+    cards = Hub.open(name).cards()
+    largest = min(card.size for card in cards if card.kind == "full")
     for card in cards:
-        if card.kind == "adapter" and (card.backbone, card.storage) in full:
-            assert card.size < full[card.backbone, card.storage] / 4
+        assert card.storage in {"float16", "bfloat16"}
+        assert card.kind == "full" or card.size < largest / 4
+
+
+def test_cards_say_how_good_a_module_is(name):
+    for row in quality_of(Hub.open(name).cards()):
+        assert row.seconds > 0
+        if row.mae is None:
+            assert 0 < row.macro_f1 <= row.accuracy < 1
+            continue
+        assert 0 < row.mae_over_mad < 1
+        assert row.published
+        if name == "builtin":
+            assert row.scratch_mae > 0
+
+
+def test_only_the_clean_edition_leaves_out_what_small_tasks_hold(name):
+    for card in Hub.open(name).cards():
+        assert set(card.data.excluded_tasks) == (DOWNSTREAM if name == "clean" else set())
+        assert (card.data.rows_excluded > 0) == (name == "clean")

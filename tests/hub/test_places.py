@@ -65,5 +65,5 @@ def test_a_name_that_is_not_there(named):
 def test_where_modules_are_added(named, tmp_path):
     assert writable_place(None, tmp_path) == tmp_path
     assert writable_place("others", tmp_path) == named
-    with pytest.raises(InputError, match="built-in hub stays as it is"):
+    with pytest.raises(InputError, match="hub builtin comes with MoMa and stays as it is"):
         writable_place("builtin", tmp_path)

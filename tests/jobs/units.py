@@ -124,7 +124,7 @@ def spread(context, *, chunk):
 
     told = []
     data = get_task("elemental_bulk_modulus").load()
-    modules = tuple(Hub.open("builtin").select(kind="full"))
+    modules = tuple(Hub.open("builtin").select(["castelli_eform", "mp_bandgap", "mp_gvrh", "mp_kvrh"]))
     asked = EncodingTask(
         task="elemental_bulk_modulus",
         modules=modules,
