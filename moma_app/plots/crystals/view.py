@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dashboards.components.structure_payload import StructurePayload, payload_of
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
 
 __all__ = ["StructurePayload", "StructureView", "payload_of"]
 
