@@ -12,8 +12,8 @@ from panel.viewable import Viewable, Viewer
 from dashboards.components.facts import Facts
 from dashboards.components.figure import Figure
 from dashboards.components.layout import muted
-from dashboards.parts.fit_progress import FitProgress
 from dashboards.session import Mode, Session
+from moma_app.plots.fit_progress import FitProgress
 from moma_app.progress import EpochEnded, Event, ModuleEncoded, WeightsSolved
 
 if TYPE_CHECKING:

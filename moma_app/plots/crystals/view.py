@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dashboards.components.structure_payload import StructurePayload, payload_of
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
 
 __all__ = ["StructurePayload", "StructureView", "payload_of"]
 
@@ -18,7 +18,7 @@ LIBRARY = "static/3Dmol.es6-min.js"
 LIBRARY_SHA256 = "95513f6494717cc82fb2ba4d264f29b7ef189a31d4ece36a38d1f9666bf6d427"
 
 
-class StructureView(JSComponent):
+class StructureView(JSComponent):  # type: ignore[misc]
     """Structures as balls and sticks in their cell, one at a time: turn, zoom, reset, by mouse or keys.
 
     The library that draws comes from this server, when the first structure is in view; its address names its
