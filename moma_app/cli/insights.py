@@ -9,6 +9,7 @@ import typer
 
 from moma_app.cli import options, plans, running
 from moma_app.cli.output import number, print_json, progress_bar, say, table
+from moma_app.errors import InputError
 
 if TYPE_CHECKING:
     from moma_app.experiments.insights import Insights
@@ -47,13 +48,21 @@ def show(
     temperature: options.Temperature = 0.2,
     hub: options.HubPath = None,
     csv: plans.Csv = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", metavar="FILE", help="Also draw the heat map, by family: .svg or .png."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Show the weights that finished compositions gave: mean over splits, spread, how often selected."""
+    if figure is not None and figure.suffix.lower() not in {".svg", ".png"}:
+        raise InputError(f"{figure}: the heat map is drawn as .svg or .png.")
     plan = _plan(tasks, splits, modules, hub, kind=kind, backbone=backbone, k=k, temperature=temperature)
     with running.open_jobs(None, None) as jobs:
         matrix = plan.matrix(jobs)
     rows = matrix.rows()
+    if figure is not None:
+        _draw(matrix, plan, figure, quiet=json)
     plans.write_csv(csv, rows, quiet=json)
     total = len(plan.tasks) * len(plan.splits)
     if json:
@@ -63,6 +72,30 @@ def show(
     say(f"{matrix.present} of {total} compositions (tasks × splits) are here.")
     if matrix.present < total:
         say("Next: moma insights fill, with the same options, does the others.")
+
+
+def _draw(matrix: InsightMatrix, plan: Insights, path: Path, *, quiet: bool) -> None:
+    """Write the heat map of the mean weights."""
+    from moma_app.experiments.words import words_of
+    from moma_app.files import atomic_path
+    from moma_app.hub import Hub
+    from moma_app.plots.heatmap_export import to_png, to_svg
+    from moma_app.plots.insight_maps import maps_of
+
+    if not matrix.present:
+        raise InputError("There is no composition to draw yet: moma insights fill does them.")
+    cards = {card.name: card for card in Hub.open(plan.hub).cards()}
+    words = words_of(matrix.tasks, {name: cards[name] for name in matrix.modules if name in cards})
+    shown = maps_of(matrix, words)["weights"]
+    drawn = (
+        to_png(shown, order="family")
+        if path.suffix.lower() == ".png"
+        else to_svg(shown, order="family").encode("utf-8")
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(drawn)
+    if not quiet:
+        say(f"Figure: {path}")
 
 
 def _show_matrix(matrix: InsightMatrix) -> None:

@@ -23,7 +23,7 @@ def _own_memory(monkeypatch, memory):
     monkeypatch.setenv("MOMA_HOME", str(memory))
 
 
-def test_an_ablation_from_its_plan_to_its_table(ok, tmp_path):
+def test_an_ablation_from_its_plan_to_its_table(ok, refused, tmp_path):
     methods = ("--methods", "bare")
     assert "No cell" in ok("experiments", "table")
     planned = ok("experiments", "ablation", *PLAN, *methods, "--dry-run")
@@ -49,6 +49,12 @@ def test_an_ablation_from_its_plan_to_its_table(ok, tmp_path):
     assert "1 of 2 compositions" in shown
     assert "moma insights fill" in shown
     assert "1 of 1 cells done" in ok("insights", "fill", *PLAN, "--dry-run")
+    for name, begin in (("map.svg", b"<?xml"), ("map.png", b"\x89PNG")):
+        assert f"Figure: {tmp_path / name}" in ok(
+            "insights", "show", *PLAN[:4], "--figure", tmp_path / name
+        ).replace("\n", "")
+        assert (tmp_path / name).read_bytes().startswith(begin)
+    assert "drawn as .svg or .png" in refused("insights", "show", *PLAN[:4], "--figure", "map.pdf")
 
 
 def test_continual_learning_counts_what_a_module_adds(ok, refused):
