@@ -28,7 +28,8 @@ def analyse(report: FitReport, data: TaskData, test: NDArray[np.int64]) -> dict[
     Args:
         report: of the fit.
         data: all rows of its task.
-        test: positions of the test rows in ``data``, in the order of the report, int64 [n].
+        test: positions of the test rows in ``data``, in the order of the report, int64 [m]; those that the
+            report lacks, because the backbone could not make graphs of them, are left out.
 
     Returns:
         JSON-ready: ``by_element`` with ``element``, ``mae`` over the test structures that hold it, and ``n``
@@ -38,8 +39,7 @@ def analyse(report: FitReport, data: TaskData, test: NDArray[np.int64]) -> dict[
     Raises:
         InputError: the rows are not those of the report.
     """
-    if [data.ids[row] for row in test] != report.ids:
-        raise InputError(f"These are not the {len(report.ids)} test rows that the fit on {report.task} had.")
+    test = _tested(report, data, test)
     true, predicted = np.array(report.targets), np.array(report.predicted)
     classes = data.spec.kind == "classification"
     errors = (predicted != true).astype(np.float64) if classes else predicted - true
@@ -63,6 +63,18 @@ def analyse(report: FitReport, data: TaskData, test: NDArray[np.int64]) -> dict[
             for position in worst
         ],
     }
+
+
+def _tested(report: FitReport, data: TaskData, test: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions of the rows that the report has."""
+    rest = iter(test.tolist())
+    found = [
+        next((row for row in rest if data.ids[row] == name and data.targets[row] == target), None)
+        for name, target in zip(report.ids, report.targets, strict=True)
+    ]
+    if None in found:
+        raise InputError(f"These are not the {len(report.ids)} test rows that the fit on {report.task} had.")
+    return np.array(found, dtype=np.int64)
 
 
 def _by_element(structures: StructureSet, errors: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -114,3 +114,11 @@ def test_rows_of_another_split_are_refused(data):
 def test_needs_no_torch():
     code = "import sys, moma_app.training.analysis; assert not {'torch', 'pymatgen'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rows_that_the_backbone_could_not_use_are_left_out(data):
+    test = np.array([0, 39, 5, 6, 7])
+    used = test[[1, 2, 4]]
+    found = analyse(report_of(data, used, np.zeros(3)), data, test)
+    assert [row["id"] for row in found["rows"]] == ["id 0", "id 5", "id 7"]
+    assert found == analyse(report_of(data, used, np.zeros(3)), data, used)
