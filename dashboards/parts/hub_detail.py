@@ -21,6 +21,7 @@ from dashboards.parts.hub_state import HubState
 from dashboards.parts.hub_uses import UsesPart
 from dashboards.session import Session
 from moma_app.hub.content import Content, Entry
+from moma_app.hub.quality import quality_among
 from moma_app.plots.card_words import about, provenance
 
 
@@ -72,7 +73,8 @@ class ModuleDetail(Viewer):
             columns(
                 below(
                     section(
-                        "What it predicts", Details(about(card, [each.card for each in content.entries]))
+                        "What it predicts",
+                        Details(about(card, quality_among(card, (each.card for each in content.entries)))),
                     ),
                     section("Provenance", Details(provenance(card))),
                 ),

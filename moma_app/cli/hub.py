@@ -100,6 +100,7 @@ def _manifests(hub: Hub) -> list[tuple[Path, Manifest]]:
 def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -> None:
     """Show a module's card, or what is known of one that was superseded."""
     from moma_app.hub import Card
+    from moma_app.hub.quality import quality_among
     from moma_app.plots.quality_text import compared
 
     opened = _open(hub)
@@ -123,7 +124,7 @@ def show(name: Which, hub: options.HubPath = None, json: options.Json = False) -
         f"R² {number(metrics.test_r2, 3)}"
         if metrics.test_mae is not None or metrics.test_accuracy is not None
         else quality(card),
-        **{key.lower(): text for key, text in compared(card, opened.cards()).items()},
+        **{key.lower(): text for key, text in compared(quality_among(card, opened.cards())).items()},
         **({"left out": data.left_out} if data.left_out else {}),
         "recipe": str(card.recipe.get("name", "?"))
         + (f", {len(card.curve)} epochs, seed {card.seed}" if card.curve else ""),

@@ -30,6 +30,7 @@ class Quality:
         scratch_mae, scratch_accuracy: of the same network from random weights on the same rows.
         published: MAE/MAD of CGCNN on the full data (:data:`SOURCE`), as printed there; a range is that of
             several similar properties.
+        published_mae: their MAE with its unit, as printed there; empty where only a ratio is.
         seconds: of the training.
         size: bytes of the tensor file.
     """
@@ -49,6 +50,7 @@ class Quality:
     scratch_mae: float | None
     scratch_accuracy: float | None
     published: str
+    published_mae: str
     seconds: float | None
     size: int
 
@@ -71,7 +73,7 @@ def quality_of(cards: Iterable[Card]) -> list[Quality]:
     }
     found: list[Quality] = []
     for card in known:
-        reference = references.get(card.target.task)
+        reference, printed = references.get(card.target.task), published().get(card.target.task, {})
         found.append(
             Quality(
                 module=card.name,
@@ -88,12 +90,19 @@ def quality_of(cards: Iterable[Card]) -> list[Quality]:
                 macro_f1=card.metrics.test_macro_f1,
                 scratch_mae=reference.mae if reference else None,
                 scratch_accuracy=reference.accuracy if reference else None,
-                published=published().get(card.target.task, {}).get("mae_over_mad", ""),
+                published=printed.get("mae_over_mad", ""),
+                published_mae=f"{printed['mae']} {printed['unit']}" if printed.get("mae") else "",
                 seconds=card.hardware.seconds if card.hardware else None,
                 size=card.size,
             )
         )
     return found
+
+
+def quality_among(card: Card, known: Iterable[Card]) -> Quality:
+    """Return how good one module is, with what the cards of its hub say of its task."""
+    others = [other for other in known if other.target.task == card.target.task and other != card]
+    return quality_of([*others, card])[-1]
 
 
 @cache

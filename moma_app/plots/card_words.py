@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from moma_app.plots.quality_text import compared
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from moma_app.hub.card import Card
     from moma_app.hub.content import Entry
     from moma_app.hub.hub import Damage
+    from moma_app.hub.quality import Quality
 
 
 class CardItem(TypedDict):
@@ -94,8 +94,8 @@ def damage_item(damage: Damage) -> CardItem:
     )
 
 
-def about(card: Card, known: Iterable[Card] = ()) -> dict[str, str]:
-    """Return what a module is and how good it is, beside what the cards ``known`` of its hub say of others."""
+def about(card: Card, among: Quality | None = None) -> dict[str, str]:
+    """Return what a module is and how good it is, beside what others get on its task, if that is given."""
     metrics, data = card.metrics, card.data
     cells = f", cells up to {data.max_atoms} atoms" if data.max_atoms else ""
     of = f" of {data.rows_published:,}" if data.rows_published else ""
@@ -109,7 +109,7 @@ def about(card: Card, known: Iterable[Card] = ()) -> dict[str, str]:
         "MAE/MAD": number(metrics.mae_over_mad),
         "R²": number(metrics.test_r2) if metrics.test_r2 is not None else "",
         "Macro F1": number(metrics.test_macro_f1) if metrics.test_macro_f1 is not None else "",
-        **compared(card, known),
+        **(compared(among) if among is not None else {}),
         "Training rows": f"{whole(data.rows_train)}{of}, {whole(data.rows_val)} for validation{cells}",
         "Left out": data.left_out,
         "Note": card.note,

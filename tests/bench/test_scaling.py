@@ -226,7 +226,7 @@ def test_coefficients_are_what_was_put_into_the_measurements(monkeypatch):
     assert found.graph_bytes == 80_000
     assert found.task_seconds == pytest.approx(5e-4)
     assert found.task_bytes == pytest.approx(0.25 * 2**20 / 50)
-    assert 1e6 < found.module_bytes < 2e6
+    assert 5e5 < found.module_bytes < 1e6  # half precision
     assert sources.keys() == TERMS.keys() == {field.name for field in fields(Coefficients)}
 
 

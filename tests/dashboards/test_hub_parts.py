@@ -164,7 +164,7 @@ class TestHubs:
 
     def test_hubs_with_a_name_are_offered_everywhere(self, tmp_path, monkeypatch):
         monkeypatch.setenv("MOMA_HOME", str(tmp_path))
-        assert list(hub_choices()) == ["Mine and built-in", "Built-in", "Mine"]
+        assert list(hub_choices()) == ["Mine and built-in", "Built-in", "Clean edition", "Mine"]
         folder = get_settings().hubs_folder / "others"
         make_module("mp_kvrh").save(folder)
         assert hub_choices()["others"] == str(folder)
@@ -220,7 +220,7 @@ class TestCards:
         good = read_content("builtin").find("mp_gvrh")
         item = card_item(good, "")
         assert item["badges"] == ["full", "chgnet", "mechanical", "built-in"]
-        assert item["facts"][0] == ("Test MAE", "0.0955 log10(GPa)")
+        assert item["facts"][0] == ("Test MAE", "0.0882 log10(GPa)")
         assert len(item["spark"]) == len(good.card.curve)
 
     def test_a_curve_with_what_cannot_be_drawn(self):

@@ -71,6 +71,6 @@ def test_an_address_of_nothing_is_said_in_one_sentence(tabs):
 
 
 def test_a_module_kind_without_modules_is_said(tabs):
-    tab = tabs.open("/?task=elemental_bulk_modulus&kind=adapter")
+    tab = tabs.open("/?task=elemental_bulk_modulus&kind=adapter&hub=clean")
     tab.get_by_role("button", name="Compose").click()
     tab.get_by_text(re.compile("no usable module of kind 'adapter'")).first.wait_for(timeout=RUN)

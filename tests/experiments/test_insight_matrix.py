@@ -22,7 +22,7 @@ OTHERS = {"mp_kvrh": 0.5, "mp_gvrh": 0.0, "mp_bandgap": 0.5, "castelli_eform": 0
 
 
 def insights(*tasks, splits=(0, 1), **changes):
-    return Insights.make(tasks=tasks, splits=splits, hub="builtin", **changes)
+    return Insights.make(tasks=tasks, splits=splits, hub="builtin", **{"modules": sorted(WEIGHTS), **changes})
 
 
 def test_means_ranks_and_stability(jobs, make_task, composed):

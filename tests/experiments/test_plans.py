@@ -124,7 +124,7 @@ def test_a_plan_that_makes_no_sense_is_refused(changes, sentence):
         ({"learners": ["finetun"]}, UnknownNameError, "did you mean finetune"),
         ({"methods": ["scratch"]}, InputError, "scratch is not for the learner instant"),
         ({"modules": ["mp_kvhr"]}, UnknownNameError, "did you mean mp_kvrh"),
-        ({"kind": "adapter"}, InputError, "no adapter module to compose"),
+        ({"kind": "adapter", "hub": "clean"}, InputError, "no adapter module to compose"),
         ({"hub": "/nowhere"}, InputError, "no hub at /nowhere"),
         ({"options": {"instant": {"epochs": 3}}}, UnknownNameError, "option of the learner instant"),
         (
