@@ -14,6 +14,8 @@ from moma_app.markup import Child, Markup, element, join, table
 
 ACCENTS = {"light": ("#0072b2", "#d55e00"), "dark": ("#56b4e9", "#e69f00")}
 """First and second colour of data by mode, those of the figures."""
+LINES = ("first", "second")
+"""Classes of a first and a second line."""
 _DARK = ('[data-jp-theme-light="false"] .moma', ".vscode-dark .moma", 'html[theme="dark"] .moma')
 _GREY = "rgba(127,127,127,%s)"
 CSS = f"""
@@ -28,24 +30,26 @@ CSS = f"""
 .moma .head strong {{ font-size: 15px; margin-right: .5em; overflow-wrap: anywhere; }}
 .moma .kind {{ float: right; margin-left: 1em; }}
 .moma .facts {{ display: flex; flex-wrap: wrap; gap: 0 1.4em; margin: 2px 0; }}
-.moma .facts > span > span {{ opacity: .72; margin-right: .4em; }}
+.moma .facts .name {{ opacity: .72; margin-right: .4em; }}
 .moma .beside {{ display: flex; flex-wrap: wrap; gap: 4px 28px; align-items: flex-start; margin: 4px 0; }}
 .moma .scroll {{ overflow-x: auto; margin: 5px 0; }}
 .moma.moma table {{ border-collapse: collapse; margin: 0; font-size: 13px; width: auto; }}
 .moma.moma caption {{ text-align: left; padding: 0 0 2px; caption-side: top; color: inherit; }}
 .moma.moma th, .moma.moma td {{ text-align: left; padding: 1px 18px 1px 0; vertical-align: baseline;
-  white-space: nowrap; border: 0; max-width: 34em; overflow: hidden; text-overflow: ellipsis; }}
-.moma.moma th {{ font-weight: 500; }}
+  border: 0; max-width: 40em; overflow-wrap: anywhere; white-space: normal; }}
+.moma.moma th {{ font-weight: 500; }} .moma.moma th, .moma.moma .number {{ white-space: nowrap; }}
 .moma.moma thead {{ border-bottom: 1px solid var(--moma-line); }}
 .moma.moma tbody tr:nth-child(n) {{ background: none; border-top: 1px solid {_GREY % 0.12}; }}
 .moma.moma .number {{ text-align: right; }}
-.moma .bar {{ display: inline-block; width: 84px; height: 9px; margin-left: 8px; background: var(--moma-track);
+.moma .bar {{ display: inline-block; width: 84px; height: 9px; background: var(--moma-track);
   border-radius: 2px; overflow: hidden; text-align: left; vertical-align: baseline; }}
 .moma .bar > span {{ display: block; height: 100%; background: var(--moma-first); print-color-adjust: exact; }}
 .moma .bar.second > span {{ background: var(--moma-second); opacity: .75; }}
 .moma .good {{ color: var(--moma-good); }} .moma .bad {{ color: var(--moma-bad); }}
 .moma code {{ font-size: 12px; background: var(--moma-track); padding: 0 4px; border-radius: 3px; }}
-.moma figure {{ margin: 2px 0; }} .moma figcaption {{ font-size: 12px; opacity: .72; }}
+.moma figure {{ margin: 2px 0; }} .moma figcaption {{ font-size: 12px; line-height: 1.35; max-width: 240px; }}
+.moma figcaption > span {{ opacity: .72; }}
+.moma .first {{ color: var(--moma-first); }} .moma .second {{ color: var(--moma-second); }}
 .moma svg {{ display: block; overflow: visible; }}
 .moma svg .first {{ stroke: var(--moma-first); }} .moma svg .second {{ stroke: var(--moma-second); }}
 .moma svg .fill {{ fill: var(--moma-first); }} .moma svg .axis {{ stroke: currentColor; opacity: .35; }}
@@ -77,7 +81,7 @@ def show(kind: str, name: str, about: str, *parts: Child) -> str:
 def facts(*pairs: tuple[str, Child]) -> Markup:
     """Return facts with their names, in lines that break where they must; those without a value are left out."""
     shown = [
-        element("span", element("span", name), value) if name else element("span", value)
+        element("span", element("span", name, class_="name"), value) if name else element("span", value)
         for name, value in pairs
         if value
     ]
@@ -138,6 +142,7 @@ def bar(share: float | None, *, second: bool = False) -> Markup:
 def curves(
     lines: Sequence[Sequence[float]],
     *,
+    names: Sequence[str],
     label: str,
     mark: int | None = None,
     size: tuple[int, int] = (240, 56),
@@ -146,7 +151,8 @@ def curves(
 
     Args:
         lines: values of each line; what is not finite is left out.
-        label: what is drawn, for those who do not see it, and as its caption.
+        names: of the lines.
+        label: what is drawn, for those who do not see it, and below the names.
         mark: number of the point of the last line that matters.
         size: width and height in pixels.
     """
@@ -168,17 +174,18 @@ def curves(
             element(
                 "polyline",
                 points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-                class_="second" if position else "first",
+                class_=LINES[position],
                 fill="none",
                 stroke_width="1.6",
             )
         )
-    last = lines[-1]
+    last = lines[:2][-1]
     if mark is not None and 0 <= mark < len(last) and math.isfinite(last[mark]):
         x, y = place(mark, last[mark])
-        kind = "second" if len(lines) > 1 else "first"
+        kind = LINES[min(len(lines), 2) - 1]
         drawn.append(element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3", class_=kind, fill="none"))
-    return _figure(drawn, label, size)
+    legend = join([element("b", name, class_=kind) for name, kind in zip(names, LINES, strict=False)], " ")
+    return _figure(drawn, label, size, legend)
 
 
 def columns(counts: Sequence[int], *, label: str, size: tuple[int, int] = (240, 56)) -> Markup:
@@ -206,7 +213,7 @@ def columns(counts: Sequence[int], *, label: str, size: tuple[int, int] = (240, 
     return _figure(drawn, label, size)
 
 
-def parity(true: Sequence[float], predicted: Sequence[float], *, label: str, side: int = 120) -> Markup:
+def parity(true: Sequence[float], predicted: Sequence[float], *, label: str, side: int = 140) -> Markup:
     """Return predictions over targets with the diagonal, as an inline drawing; nothing without two of them.
 
     Args:
@@ -243,7 +250,7 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> Markup:
     return element("line", x1=f"{x1:g}", y1=f"{y1:g}", x2=f"{x2:g}", y2=f"{y2:g}", class_="axis")
 
 
-def _figure(drawn: Sequence[Markup], label: str, size: tuple[int, int]) -> Markup:
+def _figure(drawn: Sequence[Markup], label: str, size: tuple[int, int], legend: Child = "") -> Markup:
     width, height = size
     svg = element(
         "svg",
@@ -254,4 +261,6 @@ def _figure(drawn: Sequence[Markup], label: str, size: tuple[int, int]) -> Marku
         role="img",
         aria_label=label,
     )
-    return element("figure", svg, element("figcaption", label))
+    return element(
+        "figure", svg, element("figcaption", legend, " " if legend else "", element("span", label))
+    )

@@ -121,9 +121,13 @@ def learning_curve(card: Card) -> Markup:
     val = [point.val_error for point in card.curve]
     known = [(error, place) for place, error in enumerate(val) if math.isfinite(error)]
     best = min(known)[1] if known else None
-    said = "" if best is None else f", best {number(val[best])} in epoch {card.curve[best].epoch}"
-    label = f"train and validation error, {count(len(val), 'epoch')}{said}"
-    return curves([[point.train_error for point in card.curve], val], label=label, mark=best)
+    unit = "" if card.target.kind == "classification" else card.target.unit
+    best_of_all = "" if best is None else with_unit_after(val[best], unit)
+    label = f"error over {count(len(val), 'epoch')}" + (
+        "" if best is None else f", best {best_of_all} in epoch {card.curve[best].epoch}"
+    )
+    lines = [[point.train_error for point in card.curve], val]
+    return curves(lines, names=("train", "validation"), label=label, mark=best)
 
 
 def _row(card: Card) -> tuple[Child, ...]:

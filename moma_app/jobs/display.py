@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from moma_app.display import bar, code, facts, note, rows_table, show
 from moma_app.jobs.states import RESUMABLE, SHORT, State
 from moma_app.markup import Markup, element, fold
-from moma_app.text import number, one_line, seconds_text
+from moma_app.text import count, number, one_line, seconds_text
 
 if TYPE_CHECKING:
     from moma_app.jobs.record import Record
@@ -63,7 +63,7 @@ def runs_html(records: Sequence[Record]) -> str:
     ]
     return show(
         "Runs",
-        f"{len(records):,}",
+        count(len(records), "run"),
         f"of which {open_runs} not yet ended" if open_runs else "",
         rows_table(
             ("run", "state", "name", "started", "time", "metrics"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from moma_app.tasks.task import Task
 
 BINS = 30
+FEW_CLASSES = 8
+"""Classes that are shown by name."""
 SHOWN = 5
 """Rows of a task that are shown as examples."""
 MOST_REFUSED = 10
@@ -53,7 +55,7 @@ def task_html(task: Task) -> str:
         facts(
             ("role", spec.role),
             ("kind", _kind(spec)),
-            ("unit", spec.unit),
+            ("unit", _unit(spec)),
             ("transform", spec.transform or ""),
             ("rows", rows),
             ("train / validation / test", split),
@@ -75,13 +77,12 @@ def data_html(data: TaskData) -> str:
         _about(data.spec),
         facts(
             ("rows", f"{len(data):,}"),
-            ("unit", data.spec.unit),
-            ("atoms per cell", f"{atoms.min():,} to {atoms.max():,}" if len(atoms) else ""),
+            ("unit", _unit(data.spec)),
+            ("atoms per cell", _range(atoms)),
             ("elements", str(len(np.unique(data.structures.numbers))) if len(atoms) else ""),
             ("from", str(data.metadata.get("origin", ""))),
         ),
-        histogram(data.targets, data.spec),
-        first_rows(data),
+        beside(histogram(data.targets, data.spec), first_rows(data)),
     )
 
 
@@ -151,6 +152,13 @@ def import_html(report: ImportReport) -> str:
         refused,
         *(note(one_line(text, 400)) for text in report.notes),
     )
+
+
+def _range(counts: NDArray[np.int64]) -> str:
+    if not len(counts):
+        return ""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _about(spec: TaskSpec) -> str:

@@ -15,7 +15,7 @@ from moma_app.tasks.catalogue import catalogue
 from moma_app.tasks.data import TaskData
 from moma_app.tasks.specs import Kind, TaskSpec, is_safe_name
 from moma_app.tasks.splits import Split, published_split, random_split, read_published
-from moma_app.text import brief, with_unit
+from moma_app.text import brief, shorten, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,8 @@ class Task:
 
     def __repr__(self) -> str:
         spec = self.spec
-        return brief(self, f"{spec.name}: {with_unit(spec.property, spec.unit)}, {spec.role}")
+        unit = spec.unit if spec.kind == "regression" else "classes"
+        return brief(self, f"{shorten(spec.name, 50)}: {with_unit(spec.property, unit)}, {spec.role}")
 
     def _repr_html_(self) -> str:
         from moma_app.tasks.display import task_html

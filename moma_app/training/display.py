@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from moma_app.display import bar, beside, code, curves, facts, note, parity, rows_table, show
@@ -87,7 +85,7 @@ def predictor_html(predictor: Predictor) -> str:
         with_unit(info.target.property, info.target.unit),
         facts(
             ("made from", info.start),
-            ("readout", str(info.readout.get("kind", ""))),
+            ("readout", str(info.readout.get("type", ""))),
             ("backbone", info.backbone),
             ("split", f"{info.split}{shots}, seed {info.seed}"),
         ),
@@ -108,10 +106,10 @@ def prediction_html(prediction: Prediction) -> str:
     ]
     return show(
         "Prediction",
-        prediction.unit,
-        "of " + count(len(prediction.values), "structure"),
+        count(len(prediction.values), "structure"),
+        f"in {prediction.unit}" if prediction.unit else "",
         rows_table(
-            ("", with_unit("value", prediction.unit), "std" if std else ""),
+            ("", "value", "std" if std else ""),
             rows,
             numbers=(1, 2),
             total=len(prediction.values),
@@ -142,10 +140,11 @@ def _curve(report: FitReport) -> Markup:
     if curve is None:
         return Markup()
     best = curve.epoch.index(report.best_epoch) if report.best_epoch in curve.epoch else None
-    said = "" if best is None else f", best {number(curve.val_error[best])} in epoch {report.best_epoch}"
-    label = f"train and validation error, {count(len(curve.epoch), 'epoch')}{said}"
-    return curves(_finite([curve.train_error, curve.val_error]), label=label, mark=best)
-
-
-def _finite(lines: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [[value if math.isfinite(value) else math.nan for value in line] for line in lines]
+    unit = "" if "accuracy" in report.metrics else report.unit
+    label = f"error over {count(len(curve.epoch), 'epoch')}" + (
+        ""
+        if best is None
+        else f", best {with_unit_after(curve.val_error[best], unit)} in epoch {report.best_epoch}"
+    )
+    lines = [curve.train_error, curve.val_error]
+    return curves(lines, names=("train", "validation"), label=label, mark=best)
