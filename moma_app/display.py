@@ -32,6 +32,7 @@ CSS = f"""
 .moma .facts {{ display: flex; flex-wrap: wrap; gap: 0 1.4em; margin: 2px 0; }}
 .moma .facts .name {{ opacity: .72; margin-right: .4em; }}
 .moma .beside {{ display: flex; flex-wrap: wrap; gap: 4px 28px; align-items: flex-start; margin: 4px 0; }}
+.moma .beside > div:last-child {{ flex: 1 1 280px; min-width: 0; }} .moma .facts .bar {{ margin-left: 8px; }}
 .moma .scroll {{ overflow-x: auto; margin: 5px 0; }}
 .moma.moma table {{ border-collapse: collapse; margin: 0; font-size: 13px; width: auto; }}
 .moma.moma caption {{ text-align: left; padding: 0 0 2px; caption-side: top; color: inherit; }}
