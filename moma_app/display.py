@@ -198,9 +198,9 @@ def columns(counts: Sequence[int], *, label: str, size: tuple[int, int] = (240, 
     step = width / len(counts)
     drawn = [_line(0, height - 0.5, width, height - 0.5)]
     for number, count in enumerate(counts):
-        tall = (height - 2) * count / most
-        if count:
-            tall = max(1.0, tall)  # what is there can be seen
+        if not count:
+            continue
+        tall = max(1.0, (height - 2) * count / most)  # what is there can be seen
         drawn.append(
             element(
                 "rect",
