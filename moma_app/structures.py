@@ -75,8 +75,9 @@ class Crystal:
             return cls._from_ase(obj)
         if hasattr(obj, "species_and_occu"):
             return cls._from_pymatgen(obj)
-        what = "a text" if isinstance(obj, str) else f"an object of type {type(obj).__name__}"
-        raise InputError(f"A structure must be a pymatgen Structure or an ASE Atoms, not {what}.")
+        raise InputError(
+            f"A structure must be a pymatgen Structure or an ASE Atoms, not {type(obj).__name__}."
+        )
 
     @classmethod
     def _from_pymatgen(cls, structure: Any) -> Crystal:

@@ -103,7 +103,7 @@ def test_a_hub_says_each_property(module, tmp_path):
 
 
 def test_errors_name_the_structure(predictor):
-    with pytest.raises(InputError, match=r"Structure 1: .*not an object of type int"):
+    with pytest.raises(InputError, match=r"Structure 1: .*not int"):
         predict([bulk("Cu"), 5], predictor)
     with pytest.raises(InputError, match=r"Structure 1: There is no file nowhere\.cif"):
         predictor.predict([bulk("Cu"), "nowhere.cif"])
