@@ -16,6 +16,7 @@ from moma_app.tasks.data import TaskData, target_summary
 from moma_app.tasks.specs import TaskSpec
 from moma_app.tasks.splits import PARTS, Split
 from moma_app.tasks.task import get_task
+from moma_app.text import brief, count
 
 _KEPT = 8
 """Overviews that a process remembers."""
@@ -68,6 +69,9 @@ class TaskOverview:
     split: str
     examples: tuple[Example, ...]
     structures: StructureSet
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.spec.name}: {count(len(self.targets), 'row')}")
 
     @cached_property
     def formulas(self) -> list[str]:
