@@ -225,7 +225,7 @@ class Composer(Widget):
     def _feed(self, errors: dict[str, float], weights: dict[str, float] | None) -> None:
         from moma_app.plots.live import Encoded
 
-        with self._figure.lock:
+        with self._figure.changing():
             if self._live is not None:
                 self._live.send(Encoded(dict(errors), weights))
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from moma_app.plots.theme import Mode
 from moma_app.widgets.library import library
 from moma_app.widgets.look import Look, html
-from moma_app.widgets.toolkit import BokehModel, ipywidgets
-
-
-class _Shown(BokehModel):  # type: ignore[misc]
-    """A Bokeh figure; closing it again, as Python does when it forgets it, is nothing."""
-
-    def close(self) -> None:
-        if self.comm is not None:
-            super().close()
+from moma_app.widgets.shown import Shown
+from moma_app.widgets.toolkit import ipywidgets
 
 
 class FigureBox(ipywidgets.Box):  # type: ignore[misc]
@@ -56,6 +50,15 @@ class FigureBox(ipywidgets.Box):  # type: ignore[misc]
             else:
                 self._say("The figure is being drawn …")
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Send what changes in a live figure inside the block as one message."""
+        with self.lock, ExitStack() as stack:
+            for child in self.children:
+                if isinstance(child, Shown):
+                    stack.enter_context(child.together())
+            yield
+
     def redraw(self) -> None:
         """Draw the figure that is shown anew."""
         from moma_app.plots.drawing import holoviews
@@ -68,7 +71,7 @@ class FigureBox(ipywidgets.Box):  # type: ignore[misc]
             model, tapped = self._plot.state, self._tapped
             if tapped is not None:
                 model.on_event("tap", lambda event: tapped(event.x, event.y))
-            self.children = (_Shown(model, layout=ipywidgets.Layout(width="100%")),)
+            self.children = (Shown(model, layout=ipywidgets.Layout(width="100%")),)
 
     def clear(self, waiting: str | None = None) -> None:
         """Draw nothing; say why."""

@@ -196,7 +196,8 @@ class TrainingMonitor(Widget):
                 self._curves.send(self._progress.epochs)
                 self._figure.show(self._curves.figure)
             elif EpochEnded in news:
-                self._curves.send(self._progress.epochs)
+                with self._figure.changing():
+                    self._curves.send(self._progress.epochs)
         elif self._progress.modules and news & {ModuleEncoded, WeightsSolved}:
             self._draw_bars()
 
@@ -208,7 +209,8 @@ class TrainingMonitor(Widget):
             names = self._about.modules or tuple(self._progress.modules)
             self._bars = live_bars(names, unit=self._about.unit, mode=self._figure.mode)
         errors = {name: event.proxy_mae for name, event in self._progress.modules.items()}
-        self._bars.send(Encoded(errors, self._progress.weights or None))
+        with self._figure.changing():
+            self._bars.send(Encoded(errors, self._progress.weights or None))
         if first:
             self._figure.show(self._bars.figure)
 
