@@ -40,7 +40,7 @@ _STYLE = f"""
   height: 24px; font-weight: 600; box-shadow: none; margin: 0; }}
 .moma-card .moma-facts {{ font-size: 12px; line-height: 1.4; gap: 0 10px; }}
 .moma-spark polyline {{ fill: none; stroke: var(--moma-accent); stroke-width: 1.5; }}
-.moma-switches {{ flex-flow: row wrap; gap: 4px; }}
+.moma-switches {{ flex-flow: row wrap; gap: 4px; align-items: center; }}
 .moma-switches .jupyter-button {{ width: auto; height: 24px; line-height: 22px; padding: 0 8px; margin: 0; font-size: 12px;
   border: 1px solid var(--moma-line); border-radius: 12px; background: none; color: var(--moma-muted); box-shadow: none; }}
 .moma-switches .jupyter-button.mod-active {{ border-color: var(--moma-accent); color: var(--moma-ink);
@@ -54,7 +54,7 @@ _STYLE = f"""
 .moma th {{ color: var(--moma-muted); font-weight: 600; }}
 .moma .number {{ text-align: right; }}
 .moma-figure {{ overflow-x: auto; overflow-y: hidden; }}
-{_DARK} .moma-auto .moma-figure > * {{ filter: invert(0.92) hue-rotate(180deg); }}
+{_DARK} .moma-auto .moma-figure > * {{ filter: invert(0.93) hue-rotate(180deg); }}
 """
 
 

@@ -53,11 +53,11 @@ def test_a_click_on_a_card_shows_the_module_with_its_learning_curve(explorer):
 
 
 def test_more_modules_than_fit_have_pages(tmp_path):
-    from module_factory import make_card, make_module
+    from module_factory import make_module
 
     hub = Hub(tmp_path)
     for number in range(15):
-        hub.add(make_module(make_card(name=f"module_{number:02d}")))
+        hub.add(make_module(f"module_{number:02d}"))
     explorer = HubExplorer(hub)
     assert len(explorer._cards) == 12
     explorer.sheet.value = 2
