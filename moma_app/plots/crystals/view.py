@@ -1,4 +1,4 @@
-"""A 3D view of crystal structures that needs nothing but this server."""
+"""A 3D view of crystal structures as a Panel component, which needs nothing but its server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from moma_app.plots.crystals.frame import LIBRARY
 from moma_app.plots.crystals.payload import StructurePayload, payload_of
 
-__all__ = ["StructurePayload", "StructureView", "payload_of"]
+__all__ = ["LIBRARY", "LIBRARY_SHA256", "StructurePayload", "StructureView", "payload_of"]
 
 _HERE = Path(__file__).parent
-LIBRARY = "static/3Dmol.es6-min.js"
 LIBRARY_SHA256 = "95513f6494717cc82fb2ba4d264f29b7ef189a31d4ece36a38d1f9666bf6d427"
 
 
