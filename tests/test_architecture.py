@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "work": {"tasks", "backbones", "hub", "amc", "training", "plots", "jobs"},
     "bench": {"tasks", "backbones", "hub", "amc", "training", "jobs"},
     "doctor": {"tasks", "backbones", "hub", "jobs"},
+    "lab": set(),
     "experiments": {"tasks", "hub", "amc", "training", "work", "jobs"},
     "cli": {
         "tasks",
@@ -46,6 +47,7 @@ MAY_IMPORT = {
         "doctor",
         "experiments",
         "jobs",
+        "lab",
         "work",
     },
 }
