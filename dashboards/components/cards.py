@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import param
 from panel.custom import JSComponent
 
 from dashboards.session import Session
 
-
-class CardItem(TypedDict):
-    """What one card shows. All text is text, never markup.
-
-    Attributes:
-        name: its heading.
-        href: address that it leads to; empty if it leads nowhere.
-        badges: short words beside the name.
-        subtitle: below the name.
-        facts: names and values.
-        note: at its bottom; two lines of it are seen.
-        problem: what is wrong with it; empty if nothing.
-        spark: values of a small curve; fewer than two are not drawn.
-        spark_text: what the curve is, in words.
-    """
-
-    name: str
-    href: str
-    badges: list[str]
-    subtitle: str
-    facts: list[tuple[str, str]]
-    note: str
-    problem: str
-    spark: list[float]
-    spark_text: str
+if TYPE_CHECKING:
+    from moma_app.plots.card_words import CardItem
 
 
 class Cards(JSComponent):

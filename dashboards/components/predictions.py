@@ -13,11 +13,11 @@ from panel.viewable import Viewable
 
 from dashboards.components.download import download
 from dashboards.components.layout import alert, columns, row
-from dashboards.components.structure_payload import StructurePayload, payload_of
-from dashboards.components.structure_view import StructureView
 from dashboards.components.table import Table
 from dashboards.session import Session
 from moma_app.errors import MomaError
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
+from moma_app.plots.crystals.view import StructureView
 from moma_app.structures import Crystal
 
 MOST_REFUSED = 8

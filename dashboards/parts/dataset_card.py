@@ -10,10 +10,10 @@ from panel.viewable import Viewable, Viewer
 
 from dashboards.components.figure import Figure
 from dashboards.components.layout import columns, literal
-from dashboards.components.structure_payload import StructurePayload, payload_of
-from dashboards.components.structure_view import StructureView
 from dashboards.session import Session
 from moma_app.errors import MomaError
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
+from moma_app.plots.crystals.view import StructureView
 
 if TYPE_CHECKING:
     from moma_app.tasks.overview import TaskOverview

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -12,8 +11,8 @@ from panel.viewable import Viewable, Viewer
 from dashboards.components.facts import Facts
 from dashboards.components.figure import Figure
 from dashboards.components.layout import muted
-from dashboards.parts.fit_progress import FitProgress
 from dashboards.session import Mode, Session
+from moma_app.plots.fit_progress import About, FitProgress
 from moma_app.progress import EpochEnded, Event, ModuleEncoded, WeightsSolved
 
 if TYPE_CHECKING:
@@ -23,23 +22,6 @@ if TYPE_CHECKING:
 WAITING = "Choose a dataset and press Start fine-tuning: the learning curves grow here."
 TOP = 10
 """Modules in the small chart of a composed start."""
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of a run before it says anything.
-
-    Attributes:
-        unit: of the errors; empty for classes.
-        epochs: that the fit has at most.
-        classes: the task is a classification.
-        modules: that AMC weighs first; empty for another start.
-    """
-
-    unit: str = ""
-    epochs: int = 1
-    classes: bool = False
-    modules: tuple[str, ...] = ()
 
 
 class LivePart(Viewer):

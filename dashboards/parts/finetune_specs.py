@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboards.parts.finetune_live import About
 from moma_app.errors import MomaError
+from moma_app.plots.fit_progress import About, about_fit
 from moma_app.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -34,14 +34,7 @@ class Work:
 
     def about(self) -> About:
         """Return what the live part needs to know."""
-        given, task = self.spec.arguments, self.task
-        classes = task is not None and task.kind == "classification"
-        return About(
-            unit="" if task is None or classes else task.unit,
-            epochs=given["recipe"]["fit"]["epochs"],
-            classes=classes,
-            modules=tuple(given["amc"]["modules"] or ()) if given["start"] == "composed" else (),
-        )
+        return about_fit(self.spec.arguments, self.task)
 
 
 def with_seed(spec: RunSpec, seed: int) -> RunSpec:

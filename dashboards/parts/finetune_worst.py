@@ -8,12 +8,12 @@ import panel as pn
 from panel.viewable import Viewable, Viewer
 
 from dashboards.components.layout import columns, muted
-from dashboards.components.structure_payload import StructurePayload, payload_of
-from dashboards.components.structure_view import StructureView
 from dashboards.components.table import Table
 from dashboards.services import task_data
 from dashboards.session import Session
 from moma_app.errors import DataNotFoundError
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
+from moma_app.plots.crystals.view import StructureView
 from moma_app.plots.text import number, with_unit
 
 if TYPE_CHECKING:

@@ -1,60 +1,16 @@
-"""What a hub holds as the Hub page shows it: cards, damage, and which of them a search finds."""
+"""The hub that the Hub page shows, read once for all pages as long as its cards stay the same."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashboards.services import get_hub
 from moma_app.errors import InputError, MomaError
-from moma_app.hub.hub import Damage, Hub
+from moma_app.hub.content import Content, content_of
+from moma_app.hub.hub import Hub
 from moma_app.hub.places import BUILTIN
-
-if TYPE_CHECKING:
-    from moma_app.hub.card import Card
-
-ROWS = 24
-"""Cards on one page."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A module that can be used.
-
-    Attributes:
-        card: its card.
-        family: physical family of its task; ``other`` if that is not known.
-        builtin: it comes with the package.
-        own: it lies in the hub's first folder, from which it can be removed.
-    """
-
-    card: Card
-    family: str
-    builtin: bool
-    own: bool
-
-
-@dataclass(frozen=True)
-class Content:
-    """A hub's modules.
-
-    Attributes:
-        entries: those that can be used, by name.
-        damaged: those that cannot, with the reason.
-        folder: where modules are added; ``None`` for the built-in hub, which stays as it is.
-    """
-
-    entries: tuple[Entry, ...]
-    damaged: tuple[Damage, ...]
-    folder: Path | None
-
-    def find(self, name: str) -> Entry | None:
-        """Return a module by name."""
-        return next((entry for entry in self.entries if entry.card.name == name), None)
 
 
 def open_hub(where: str) -> Hub:
@@ -92,21 +48,8 @@ def writable(hub: Hub) -> Hub:
 
 @lru_cache(maxsize=8)
 def _read(folders: tuple[Path, ...], _: tuple[Any, ...]) -> Content:
-    usable, damaged = Hub(*folders).check(files=False)
     families = _families()
-    entries = []
-    for module in usable:
-        folder = module.path.parent if module.path is not None else folders[0]
-        card = module.card
-        entries.append(
-            Entry(
-                card=card,
-                family=families.get(card.target.task, "other"),
-                builtin=folder == BUILTIN,
-                own=folder == folders[0] != BUILTIN,
-            )
-        )
-    return Content(tuple(entries), tuple(damaged), None if folders[0] == BUILTIN else folders[0])
+    return content_of(Hub(*folders), lambda task: families.get(task, "other"))
 
 
 def _state(hub: Hub) -> tuple[Any, ...]:
@@ -129,74 +72,3 @@ def _families() -> dict[str, str]:
         return {task.name: task.spec.family for task in list_tasks()}
     except MomaError:  # a user's task that cannot be read; the page Data says which
         return {}
-
-
-# -- search --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Search:
-    """Which modules are shown, and in which order.
-
-    Attributes:
-        text: all of its words are in name, task, property, source or licence, whatever the case.
-        backbone, kind, family: only these; empty for all.
-        order: a key of :data:`ORDERS`.
-    """
-
-    text: str = ""
-    backbone: str = ""
-    kind: str = ""
-    family: str = ""
-    order: str = "name"
-
-
-def _number(value: float | None) -> float:
-    return math.inf if value is None or not math.isfinite(value) else value
-
-
-@dataclass(frozen=True)
-class Order:
-    """An order of modules: what it is called, what it goes by, and which way."""
-
-    label: str
-    key: Callable[[Entry], Any]
-    falling: bool = False
-
-
-ORDERS: dict[str, Order] = {
-    "name": Order("Name", lambda entry: entry.card.name.casefold()),
-    "property": Order("Property", lambda entry: entry.card.target.property.casefold()),
-    "error": Order("MAE/MAD, lowest first", lambda entry: _number(entry.card.metrics.mae_over_mad)),
-    "rows": Order("Training rows, most first", lambda entry: entry.card.data.rows_train or 0, falling=True),
-    "newest": Order("Newest first", lambda entry: entry.card.created, falling=True),
-}
-
-
-def found(entries: Sequence[Entry], search: Search) -> list[Entry]:
-    """Return the modules that a search finds, in its order; equals by name."""
-    words = search.text.casefold().split()
-    wanted = [
-        entry
-        for entry in entries
-        if search.backbone in ("", entry.card.backbone)
-        and search.kind in ("", entry.card.kind)
-        and search.family in ("", entry.family)
-        and all(word in _text(entry) for word in words)
-    ]
-    order = ORDERS[search.order]
-    by_name = sorted(wanted, key=lambda entry: entry.card.name)
-    return sorted(by_name, key=order.key, reverse=order.falling)
-
-
-def sheet(entries: Sequence[Entry], number: int) -> tuple[list[Entry], int]:
-    """Return the modules of a page (from 1; the last one if there are not so many) and how many pages there are."""
-    sheets = max(1, -(-len(entries) // ROWS))
-    start = ROWS * (min(max(1, number), sheets) - 1)
-    return list(entries[start : start + ROWS]), sheets
-
-
-def _text(entry: Entry) -> str:
-    card = entry.card
-    parts = (card.name, card.target.task, card.target.property, entry.family, card.data.source, card.licence)
-    return " ".join(parts).casefold()

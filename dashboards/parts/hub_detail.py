@@ -15,12 +15,13 @@ from dashboards.components.details import Details
 from dashboards.components.download import download
 from dashboards.components.figure import Figure
 from dashboards.components.layout import below, columns, empty, literal, row, section
-from dashboards.parts.hub_content import Content, Entry, open_hub, read_content
+from dashboards.parts.hub_content import open_hub, read_content
 from dashboards.parts.hub_exchange import exported
 from dashboards.parts.hub_state import HubState
 from dashboards.parts.hub_uses import UsesPart
-from dashboards.parts.hub_words import about, provenance
 from dashboards.session import Session
+from moma_app.hub.content import Content, Entry
+from moma_app.plots.card_words import about, provenance
 
 
 class ModuleDetail(Viewer):

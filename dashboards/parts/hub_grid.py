@@ -13,10 +13,11 @@ from dashboards.address import query_of
 from dashboards.components.cards import Cards
 from dashboards.components.layout import empty, muted, row, section
 from dashboards.parts.hub_choice import HubChoice
-from dashboards.parts.hub_content import ORDERS, ROWS, Content, found, read_content, sheet
+from dashboards.parts.hub_content import read_content
 from dashboards.parts.hub_state import HubState
-from dashboards.parts.hub_words import card_item, damage_item
 from dashboards.session import Session
+from moma_app.hub.content import ORDERS, ROWS, Content, found, sheet
+from moma_app.plots.card_words import card_item, damage_item
 from moma_app.plots.text import count
 
 _FILTERS = ("text", "backbone", "kind", "family", "order")

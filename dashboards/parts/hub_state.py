@@ -5,7 +5,7 @@ from __future__ import annotations
 import param
 
 from dashboards.address import PageState
-from dashboards.parts.hub_content import ORDERS, Search
+from moma_app.hub.content import ORDERS, Search
 
 STEPS = ("module",)
 """Parts of the state that "back" undoes."""

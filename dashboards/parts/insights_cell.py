@@ -15,9 +15,9 @@ from dashboards.components.details import Details
 from dashboards.components.layout import empty, literal, muted, row
 from dashboards.components.small_table import Link, SmallTable, Value
 from dashboards.parts.insights_state import InsightsState
-from dashboards.parts.insights_story import SplitLine, Story, tell, tell_published
 from dashboards.session import Session
 from moma_app.jobs.states import SHORT
+from moma_app.plots.insight_story import SplitLine, Story, tell, tell_published
 from moma_app.plots.text import number, weight_text, whole, with_unit, with_unit_after
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboards.services import get_hub, get_jobs
-from moma_app.errors import DataNotFoundError, InputError, MomaError
+from moma_app.errors import DataNotFoundError
 from moma_app.plots.insight_values import Insights as Shown
 
 if TYPE_CHECKING:
@@ -15,32 +15,6 @@ if TYPE_CHECKING:
     from moma_app.experiments.matrix import InsightMatrix
     from moma_app.experiments.published import PublishedWeights
     from moma_app.hub.card import Card
-
-
-@dataclass(frozen=True)
-class Words:
-    """What is said of tasks and modules besides their names, by name: property, its unit, physical family."""
-
-    properties: Mapping[str, str]
-    units: Mapping[str, str]
-    families: Mapping[str, str]
-
-
-def words_of(tasks: Iterable[str], cards: Mapping[str, Card]) -> Words:
-    """Look up tasks in the catalogue, and modules on their cards; what is not known is left out."""
-    from moma_app.tasks import get_task
-    from moma_app.tasks.families import family_of
-
-    properties = {name: card.target.property for name, card in cards.items()}
-    units = {name: card.target.unit for name, card in cards.items()}
-    families: dict[str, str] = {name: family_of(card.target.task) for name, card in cards.items()}
-    for name in tasks:
-        try:
-            spec = get_task(name).spec
-        except MomaError:
-            continue
-        properties[name], units[name], families[name] = spec.property, spec.unit, spec.family
-    return Words(properties, units, families)
 
 
 def cards_of(hub: str | None) -> dict[str, Card]:
@@ -75,19 +49,11 @@ def read_ours(plan: Insights) -> Ours:
 
 def maps_of(matrix: InsightMatrix, cards: Mapping[str, Card]) -> dict[str, Shown]:
     """Return a matrix as the heat map takes it, by view."""
+    from moma_app.experiments.words import words_of
+    from moma_app.plots import insight_maps
+
     words = words_of(matrix.tasks, {name: cards[name] for name in matrix.modules if name in cards})
-    same: dict[str, Any] = {
-        "modules": list(matrix.modules),
-        "tasks": list(matrix.tasks),
-        "splits": matrix.counts(),
-        **vars(words),
-    }
-    return {
-        "weights": Shown(values=matrix.means(), stds=matrix.stds(), **same),
-        "proxy": Shown(
-            values=matrix.means("proxy_mae"), stds=matrix.stds("proxy_mae"), kind="proxy error", **same
-        ),
-    }
+    return insight_maps.maps_of(matrix, words)
 
 
 def published_map(published: PublishedWeights, tasks: Sequence[str], splits: Sequence[int]) -> Shown:
@@ -96,21 +62,11 @@ def published_map(published: PublishedWeights, tasks: Sequence[str], splits: Seq
     Raises:
         InputError: none of these tasks was published.
     """
-    from moma_app.experiments.published import MODULES
+    from moma_app.experiments.words import words_of
+    from moma_app.plots import insight_maps
 
-    rows = [task for task in published.tasks if not tasks or task in tasks]
-    if not rows:
-        raise InputError("No weights were published for these tasks: choose others, or none for all.")
-    over = [[len(published.of(task, module, splits)) for module in MODULES] for task in rows]
-    return Shown(
-        modules=list(MODULES),
-        tasks=rows,
-        values=published.means(rows, MODULES, splits),
-        kind="published weight",
-        stds=published.stds(rows, MODULES, splits),
-        splits=over,
-        **vars(words_of([*rows, *MODULES], {})),
-    )
+    words = words_of([*published.tasks, *published.modules], {})
+    return insight_maps.published_map(published, tasks, splits, words)
 
 
 def published_or_none() -> PublishedWeights | None:

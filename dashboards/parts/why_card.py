@@ -10,13 +10,13 @@ from panel.viewable import Viewable, Viewer
 
 from dashboards.components.figure import Figure
 from dashboards.components.layout import columns, empty, muted
-from dashboards.components.structure_payload import payload_of
-from dashboards.components.structure_view import StructureView
 from dashboards.components.table import Table
 from dashboards.parts.compose_state import ComposeState
 from dashboards.services import task_data
 from dashboards.session import Mode, Session
 from moma_app.formulas import reduced_formula
+from moma_app.plots.crystals.payload import payload_of
+from moma_app.plots.crystals.view import StructureView
 
 if TYPE_CHECKING:
     from moma_app.amc.result import AMCResult

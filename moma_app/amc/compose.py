@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from moma_app import __version__
 from moma_app.amc.estimates import LeaveOut, estimate_all, stored_neighbours
 from moma_app.amc.merge import merge_modules
 from moma_app.amc.result import AMCResult
+from moma_app.amc.reweigh import reweigh
 from moma_app.amc.scoring import standardise
 from moma_app.amc.select import usable_modules
 from moma_app.amc.stored import StoredNeighbours
@@ -70,6 +71,23 @@ class Composition:
         """Return the modules that carry weight, and their weights."""
         weighed = zip(self.modules, self.result.modules, strict=True)
         return {module: score.weight for module, score in weighed if score.weight > 0}
+
+    def reweighed(
+        self, *, k: int | None = None, temperature: float | None = None, modules: Sequence[str] | None = None
+    ) -> Composition:
+        """Return the composition with another K, T or set of modules; nothing is encoded anew.
+
+        Raises:
+            InputError, UnknownNameError: as :func:`moma_app.amc.reweigh.reweigh`.
+        """
+        result = reweigh(self.neighbours, self.result, k=k, temperature=temperature, modules=modules)
+        kept = {score.module for score in result.modules}
+        return replace(
+            self,
+            result=result,
+            modules=tuple(module for module in self.modules if module.name in kept),
+            embeddings={name: embedding for name, embedding in self.embeddings.items() if name in kept},
+        )
 
     def network(self) -> Network:
         """Return the backbone's network with the composed parameters; raises as :attr:`tensors`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moma_app.amc.result import AMCResult
 from moma_app.experiments.plan import Row
 from moma_app.experiments.summary import Part, Summary
 from moma_app.tasks.families import family_of
@@ -37,6 +38,21 @@ class InsightMatrix:
     trained_on: Mapping[str, str]
     units: Mapping[str, str]
     compositions: Mapping[tuple[str, int], Summary]
+
+    @classmethod
+    def of(cls, results: Iterable[AMCResult]) -> InsightMatrix:
+        """Return the matrix of compositions that were made here; of equal task and split the last one counts."""
+        found = {(each.task, each.split): Summary.of("", each) for each in results}
+        summaries = list(found.values())
+        trained_on = {part.module: part.trained_on for each in summaries for part in each.parts}
+        return cls(
+            tasks=tuple(dict.fromkeys(each.task for each in summaries)),
+            modules=tuple(trained_on),
+            splits=tuple(sorted({each.split for each in summaries})),
+            trained_on=trained_on,
+            units={each.task: each.unit for each in summaries},
+            compositions=found,
+        )
 
     @property
     def present(self) -> int:

@@ -66,6 +66,11 @@ class PublishedWeights:
         """Tasks that have weights, in the file's order."""
         return tuple(dict.fromkeys(task for _, task in self.weights))
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The authors' modules; one without a weight has weight 0."""
+        return MODULES
+
     @cached_property
     def splits(self) -> tuple[int, ...]:
         """Splits that have weights, ascending."""

@@ -52,8 +52,9 @@ class Summary:
     files: Mapping[str, str]
 
     @classmethod
-    def of(cls, run: str, result: AMCResult, spec: RunSpec) -> Self:
-        """Take what is needed from a composition and the run that made it."""
+    def of(cls, run: str, result: AMCResult, spec: RunSpec | None = None) -> Self:
+        """Take what is needed from a composition and the run that made it; one made here has neither id nor files."""
+        files = {} if spec is None else spec.files
         return cls(
             run=run,
             task=result.task,
@@ -78,7 +79,7 @@ class Summary:
                 for score in result.modules
             ),
             skipped=tuple(sorted(result.skipped)),
-            files={place: blob.sha256 for place, blob in spec.files.items() if not place.startswith("hub/")},
+            files={place: blob.sha256 for place, blob in files.items() if not place.startswith("hub/")},
         )
 
     def to_json(self) -> str:

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.parts.finetune_form import STARTS, FinetuneState, modules_in
-from dashboards.parts.finetune_live import About
 from dashboards.parts.finetune_result import result_facts
 from dashboards.parts.finetune_specs import describe, from_start, with_seed
 from dashboards.parts.finished_fits import FinishedFit, comparison_rows, groups_of
-from dashboards.parts.fit_progress import FitProgress
 from dashboards.parts.recipe_fields import (
     USUAL,
     attribute_texts,
@@ -23,6 +21,7 @@ from dashboards.parts.recipe_fields import (
     with_changes,
 )
 from moma_app.errors import InputError, UnknownNameError
+from moma_app.plots.fit_progress import About, FitProgress
 from moma_app.progress import EpochEnded, FitEnded, ModuleEncoded, RunChanged, WeightsSolved
 from moma_app.training.outcome import Curve, FitReport
 from moma_app.training.recipe import Recipe, load_recipe, recipe_names

@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 from module_factory import independent_module, make_card, make_module, small_state
 
 from dashboards.parts.compose_state import ComposeState
-from dashboards.parts.hub_content import ORDERS, ROWS, Search, found, read_content, sheet
+from dashboards.parts.hub_content import read_content
 from dashboards.parts.hub_exchange import add_uploads, destination, exported, named
 from dashboards.parts.hub_state import HubState
 from dashboards.parts.hub_uses import uses_of
-from dashboards.parts.hub_words import about, card_item, damage_item, provenance
 from dashboards.parts.instant_card import sentence
 from dashboards.services import hub_choices
 from dashboards.uploads import Upload
@@ -31,8 +30,10 @@ from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError, InputError
 from moma_app.experiments.summary import Part, Summary
 from moma_app.hub.card import Data, EpochRecord, Metrics, Target
+from moma_app.hub.content import ORDERS, ROWS, Search, found, sheet
 from moma_app.hub.hub import Hub
 from moma_app.hub.places import BUILTIN
+from moma_app.plots.card_words import about, card_item, damage_item, provenance
 from moma_app.training.outcome import FitReport
 
 SIZES = (1, 4, 40, 400)

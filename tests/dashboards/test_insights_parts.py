@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from module_factory import make_card
 
 from dashboards.parts.insights_agreement import overall
-from dashboards.parts.insights_data import cards_of, maps_of, published_map, words_of
+from dashboards.parts.insights_data import cards_of, maps_of, published_map
 from dashboards.parts.insights_state import InsightsState, choices, plan_of
-from dashboards.parts.insights_story import tell, tell_published
 from moma_app.errors import InputError
 from moma_app.experiments.agreement import agreement
 from moma_app.experiments.matrix import InsightMatrix
 from moma_app.experiments.published import parse
 from moma_app.experiments.summary import Part, Summary
+from moma_app.experiments.words import words_of
 from moma_app.hub.card import Target
+from moma_app.plots.insight_story import tell, tell_published
 
 SIZES = (1, 4, 40, 400)
 DEMO = "elemental_bulk_modulus"

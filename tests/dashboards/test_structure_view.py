@@ -12,8 +12,8 @@ import pytest
 from ase.build import bulk
 from PIL import Image
 
-from dashboards.components.structure_payload import payload_of
-from dashboards.components.structure_view import LIBRARY, StructureView
+from moma_app.plots.crystals.payload import payload_of
+from moma_app.plots.crystals.view import LIBRARY, StructureView
 from moma_app.structures import Crystal
 
 SLOW = 60_000

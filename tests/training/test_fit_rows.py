@@ -47,7 +47,9 @@ def test_the_graphs_of_the_others_are_as_if_there_were_no_others(chgnet, sparse,
     for name, array in alone.arrays.items():
         np.testing.assert_array_equal(graphs.arrays[name], array)
     (note,) = (event.message for event in told if isinstance(event, Note))
-    assert note.startswith("3 of 24 structures left out, which chgnet cannot make graphs of. The first: Atom 0")
+    assert note.startswith(
+        "3 of 24 structures left out, which chgnet cannot make graphs of. The first: Atom 0"
+    )
 
 
 def test_rows_keep_their_places(chgnet, sparse, split):

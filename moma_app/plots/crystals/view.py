@@ -1,4 +1,4 @@
-"""A 3D view of crystal structures that needs nothing but this server."""
+"""A 3D view of crystal structures as a Panel component, which needs nothing but its server."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dashboards.components.structure_payload import StructurePayload, payload_of
+from moma_app.plots.crystals.frame import LIBRARY
+from moma_app.plots.crystals.payload import StructurePayload, payload_of
 
-__all__ = ["StructurePayload", "StructureView", "payload_of"]
+__all__ = ["LIBRARY", "LIBRARY_SHA256", "StructurePayload", "StructureView", "payload_of"]
 
 _HERE = Path(__file__).parent
-LIBRARY = "static/3Dmol.es6-min.js"
 LIBRARY_SHA256 = "95513f6494717cc82fb2ba4d264f29b7ef189a31d4ece36a38d1f9666bf6d427"
 
 
-class StructureView(JSComponent):
+class StructureView(JSComponent):  # type: ignore[misc]
     """Structures as balls and sticks in their cell, one at a time: turn, zoom, reset, by mouse or keys.
 
     The library that draws comes from this server, when the first structure is in view; its address names its

@@ -17,10 +17,10 @@ from ase.spacegroup import crystal as from_group
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dashboards.components import structure_view
-from dashboards.components.structure_payload import payload_of
-from dashboards.components.structure_view import LIBRARY, LIBRARY_SHA256
 from moma_app.errors import InputError
+from moma_app.plots.crystals import view as structure_view
+from moma_app.plots.crystals.payload import payload_of
+from moma_app.plots.crystals.view import LIBRARY, LIBRARY_SHA256
 from moma_app.structures import Crystal
 
 HERE = Path(structure_view.__file__).parent
@@ -179,7 +179,7 @@ def test_the_library_is_the_one_that_its_note_names():
 def test_payloads_need_nothing_heavy():
     code = (
         "import sys, numpy as np\n"
-        "from dashboards.components.structure_payload import payload_of\n"
+        "from moma_app.plots.crystals.payload import payload_of\n"
         "from moma_app.structures import Crystal\n"
         "payload_of(Crystal(np.array([11], np.int16), np.eye(3) * 3, np.zeros((1, 3))))\n"
         "assert not {'pymatgen', 'pandas', 'torch', 'panel', 'sklearn'} & set(sys.modules)"

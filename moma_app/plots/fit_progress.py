@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from moma_app.plots.text import number, seconds_text, with_unit_after
 from moma_app.progress import EpochEnded, Event, FitEnded, ModuleEncoded, RunChanged, WeightsSolved
 
+if TYPE_CHECKING:
+    from moma_app.tasks.specs import TaskSpec
+
 RECENT = 5
 """Epochs whose mean time is taken for that of the next ones."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a run before it says anything.
+
+    Attributes:
+        unit: of the errors; empty for classes.
+        epochs: that the fit has at most.
+        classes: the task is a classification.
+        modules: that AMC weighs first; empty for another start.
+    """
+
+    unit: str = ""
+    epochs: int = 1
+    classes: bool = False
+    modules: tuple[str, ...] = ()
+
+
+def about_fit(arguments: Mapping[str, Any], task: TaskSpec | None) -> About:
+    """Return what is known of a fine-tuning from its arguments.
+
+    Args:
+        arguments: of the unit ``finetune``.
+        task: what it is about; ``None`` if this machine does not know it.
+    """
+    classes = task is not None and task.kind == "classification"
+    return About(
+        unit="" if task is None or classes else task.unit,
+        epochs=arguments["recipe"]["fit"]["epochs"],
+        classes=classes,
+        modules=tuple(arguments["amc"]["modules"] or ()) if arguments["start"] == "composed" else (),
+    )
 
 
 @dataclass

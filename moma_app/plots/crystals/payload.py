@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.components.bonds import element_tables, find_bonds
 from moma_app.errors import InputError
 from moma_app.formulas import reduced_formula
+from moma_app.plots.crystals.bonds import element_tables, find_bonds
 from moma_app.structures import Crystal
 
 MOST_BONDED = 1000

@@ -117,20 +117,18 @@ def tell_published(published: PublishedWeights, task: str, module: str) -> tuple
 
     Both are empty if they published nothing for it.
     """
-    from moma_app.experiments.published import MODULES
-
-    splits = published.splits
+    splits, known = published.splits, published.modules
     by_split = {split: weight for split in splits for weight in published.of(task, module, [split])}
-    if module not in MODULES or not by_split:
+    if module not in known or not by_split:
         return "", {}
-    ((mean, *others),) = published.means([task], [module, *MODULES], splits)
+    ((mean, *others),) = published.means([task], [module, *known], splits)
     ((std, *_),) = published.stds([task], [module], splits)
     own = mean or 0.0
     place = 1 + sum(other > own for other in others if other is not None)
     spread = "" if std is None else f" ± {number(std, 2)}"
     told = (
         f"Published weight {weight_text(own)}{spread}, mean over {count(len(by_split), 'split')}: place {place} "
-        f"of {count(len(MODULES), 'module')}, all trained from the backbone JMP."
+        f"of {count(len(known), 'module')}, all trained from the backbone JMP."
     )
     return told, by_split
 

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from dashboards.components.cards import CardItem
 from moma_app.plots.quality_text import compared
 from moma_app.plots.text import number, seconds_text, whole, with_unit, with_unit_after
 
 if TYPE_CHECKING:
-    from dashboards.parts.hub_content import Entry
     from moma_app.hub.card import Card
+    from moma_app.hub.content import Entry
     from moma_app.hub.hub import Damage
+
+
+class CardItem(TypedDict):
+    """What one card shows. All text is text, never markup.
+
+    Attributes:
+        name: its heading.
+        href: address that it leads to; empty if it leads nowhere.
+        badges: short words beside the name.
+        subtitle: below the name.
+        facts: names and values.
+        note: at its bottom; two lines of it are seen.
+        problem: what is wrong with it; empty if nothing.
+        spark: values of a small curve; fewer than two are not drawn.
+        spark_text: what the curve is, in words.
+    """
+
+    name: str
+    href: str
+    badges: list[str]
+    subtitle: str
+    facts: list[tuple[str, str]]
+    note: str
+    problem: str
+    spark: list[float]
+    spark_text: str
 
 
 def quality(card: Card) -> str:
