@@ -7,14 +7,17 @@ when asked, and neither needs pymatgen for anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moma_app.errors import InputError
+from moma_app.errors import InputError, StructureRefusedError
+from moma_app.formulas import reduced_formula
+from moma_app.text import brief, count
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -41,6 +44,9 @@ class Crystal:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __repr__(self) -> str:
+        return brief(self, f"{reduced_formula(self.numbers.tolist())}: {count(len(self), 'atom')}")
 
     @property
     def volume(self) -> float:
@@ -69,9 +75,8 @@ class Crystal:
             return cls._from_ase(obj)
         if hasattr(obj, "species_and_occu"):
             return cls._from_pymatgen(obj)
-        raise InputError(
-            f"A structure must be a pymatgen Structure or an ASE Atoms, not {type(obj).__name__}."
-        )
+        what = "a text" if isinstance(obj, str) else f"an object of type {type(obj).__name__}"
+        raise InputError(f"A structure must be a pymatgen Structure or an ASE Atoms, not {what}.")
 
     @classmethod
     def _from_pymatgen(cls, structure: Any) -> Crystal:
@@ -111,6 +116,22 @@ class Crystal:
         return cls(numbers, np.diag(lengths), (positions - low + VACUUM) / lengths)
 
 
+def several(structures: Any) -> Iterable[Any]:
+    """Return structures as they are, and a single one as a list of one: its own items would be atoms."""
+    single = isinstance(structures, str | PathLike | Crystal | Mapping) or any(
+        hasattr(structures, name) for name in ("get_atomic_numbers", "species_and_occu")
+    )
+    found: Iterable[Any] = [structures] if single else structures
+    return found
+
+
+def _crystal(obj: Any, position: int) -> Crystal:
+    try:
+        return Crystal.from_any(obj)
+    except InputError as exc:
+        raise StructureRefusedError(position, str(exc)) from exc
+
+
 def _atomic_numbers(numbers: Iterable[int], formula: str) -> NDArray[np.int16]:
     """Check atomic numbers; pymatgen gives a hash as that of a dummy species, ASE gives 0."""
     values = [int(number) for number in numbers]
@@ -139,10 +160,14 @@ class StructureSet(Sequence[Crystal]):
 
     @classmethod
     def from_any(cls, structures: Iterable[Any]) -> StructureSet:
-        """Pack pymatgen, ASE or ``Crystal`` objects; see :meth:`Crystal.from_any`."""
+        """Pack pymatgen, ASE or ``Crystal`` objects, several or a single one; see :meth:`Crystal.from_any`.
+
+        Raises:
+            StructureRefusedError: one of them cannot be used; it names its position.
+        """
         if isinstance(structures, cls):
             return structures
-        crystals = [Crystal.from_any(obj) for obj in structures]
+        crystals = [_crystal(obj, position) for position, obj in enumerate(several(structures))]
         if not crystals:
             empty = np.zeros
             return cls(empty(0, np.int16), empty((0, 3, 3)), empty((0, 3)), empty(1, np.int64))
@@ -155,6 +180,9 @@ class StructureSet(Sequence[Crystal]):
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    def __repr__(self) -> str:
+        return brief(self, f"of {count(len(self), 'structure')}, {count(len(self.numbers), 'atom')}")
 
     @overload
     def __getitem__(self, index: int) -> Crystal: ...

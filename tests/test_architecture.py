@@ -22,6 +22,9 @@ FOUNDATIONS = {
     "formulas",
     "runtime",
     "native",
+    "markup",
+    "text",
+    "display",
 }
 MAY_IMPORT = {
     "tasks": set(),

@@ -36,6 +36,8 @@ from moma_app.structures import StructureSet
 from moma_app.tasks.splits import Split, few_shot
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from moma_app.tasks.task import Task
 
 
@@ -56,6 +58,18 @@ class Composition:
     embeddings: dict[str, Tensor]
     neighbours: StoredNeighbours
     split: Split
+
+    def __repr__(self) -> str:
+        return repr(self.result).replace("<AMCResult ", "<Composition ", 1)
+
+    def _repr_html_(self) -> str:
+        from moma_app.amc.display import result_html
+
+        return result_html(self.result, "Composition")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the table of modules, see :meth:`moma_app.amc.result.AMCResult.to_dataframe`."""
+        return self.result.to_dataframe()
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
@@ -96,7 +110,7 @@ class Composition:
 
 def compose(
     task: Task,
-    hub: Hub,
+    hub: Hub | None = None,
     split: int = 0,
     *,
     shots: int | None = None,
@@ -119,7 +133,7 @@ def compose(
 
     Args:
         task: the small task, regression.
-        hub: the modules.
+        hub: the modules; by default the user's hub and the built-in one.
         split: seed of the task's split.
         shots: use so many train rows only, drawn by ``seed``.
         seed: of what is drawn at random.
@@ -144,7 +158,7 @@ def compose(
             f"Task {task.name} is a classification; AMC's kNN estimate is defined for numbers only."
         )
     prepare()
-    chosen, skipped = usable_modules(hub, modules, kind, backbone_name)
+    chosen, skipped = usable_modules(Hub.open() if hub is None else hub, modules, kind, backbone_name)
     for name, reason in skipped.items():
         progress(Warned(message=f"Module {name} is left out: {reason}"))
     backbone = get_backbone(chosen[0].card.backbone)

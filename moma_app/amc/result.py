@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moma_app.choices import Layers, Weighting
 from moma_app.errors import DamagedFileError
+from moma_app.text import brief, count, number, shorten, weight_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,11 @@ class ModuleScore:
     sha256: str = ""
     version: str = ""
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return brief(
+            self, f"{self.module}: weight {weight_text(self.weight)}, proxy MAE {number(self.proxy_mae)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,17 @@ class AMCResult:
     skipped: dict[str, str] = field(default_factory=dict)
     weighting: Weighting = "amc"
     made_with: str = ""
+
+    def __repr__(self) -> str:
+        heaviest = sorted(self.modules, key=lambda score: -score.weight)[:3]
+        shown = ", ".join(f"{shorten(s.module, 30)} {weight_text(s.weight)}" for s in heaviest if s.weight)
+        sizes = f"of {count(len(self.modules), 'module')}, K = {self.k}, T = {self.temperature:g}"
+        return brief(self, f"{shorten(self.task, 40)}: {shown} {sizes}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.amc.display import result_html
+
+        return result_html(self)
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -142,7 +159,10 @@ class AMCResult:
             raise DamagedFileError(f"{where} cannot be read: {exc}.") from exc
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return the table of modules: weight, proxy errors, best weight first."""
+        """Return the table of modules: weight, proxy errors, best weight first.
+
+        The frame's ``attrs`` have ``task``, ``property`` and ``unit``, those of the downstream task.
+        """
         import pandas as pd
 
         rows = [
@@ -155,4 +175,6 @@ class AMCResult:
             }
             for score in self.modules
         ]
-        return pd.DataFrame(rows).sort_values("weight", ascending=False, ignore_index=True)
+        table = pd.DataFrame(rows).sort_values("weight", ascending=False, ignore_index=True)
+        table.attrs = {"task": self.task, "property": self.property, "unit": self.unit}
+        return table

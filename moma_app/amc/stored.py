@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from moma_app.amc.neighbours import NearestRows, check_k, shares
 from moma_app.errors import DamagedFileError, DataNotFoundError, InputError, UnknownNameError
 from moma_app.files import atomic_path
+from moma_app.text import brief, count
 
 FORMAT = "1"
 MOST = 32
@@ -76,6 +77,10 @@ class StoredNeighbours:
     targets: NDArray[np.float64]
     indices: NDArray[np.int32]
     similarities: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        modules, rows = count(len(self.modules), "module"), count(len(self.ids), "row")
+        return brief(self, f"{self.task}: the {self.indices.shape[2]} nearest of {rows} to {modules}")
 
     def __post_init__(self) -> None:
         shape = (len(self.modules), len(self.ids))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from moma_app.amc.result import AMCResult
 from moma_app.experiments.plan import Row
 from moma_app.experiments.summary import Part, Summary
 from moma_app.tasks.families import family_of
+from moma_app.text import brief, count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Quantity = Literal["weight", "proxy_mae", "proxy_mae_standardised"]
 Values = list[list[float | None]]
@@ -53,6 +57,16 @@ class InsightMatrix:
             units={each.task: each.unit for each in summaries},
             compositions=found,
         )
+
+    def __repr__(self) -> str:
+        sizes = f"{count(len(self.tasks), 'task')} × {count(len(self.modules), 'module')}"
+        return brief(self, f"of {sizes}, {count(self.present, 'composition')}")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return :meth:`rows`: a line for each task and module; ``unit`` is that of the task's proxy errors."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
 
     @property
     def present(self) -> int:

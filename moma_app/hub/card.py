@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from moma_app.choices import Layers, Storage
 from moma_app.errors import DamagedFileError
+from moma_app.text import brief, one_line, shorten, with_unit_after
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 FILE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,149}")
@@ -163,6 +167,29 @@ class Card(_Strict):
     sha256: str = Field(default="", description="SHA-256 of the tensor file.")
     size: int = Field(default=0, description="Size of the tensor file in bytes.")
 
+    def __repr__(self) -> str:
+        return brief(self, _in_words(self))
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from moma_app.hub.display import card_html
+
+        return card_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the learning curve: ``epoch``, ``train_error``, ``val_error``, ``learning_rate``.
+
+        The frame's ``attrs`` have ``module``, ``property`` and ``unit`` of the errors (none of log losses).
+        """
+        import pandas as pd
+
+        target = self.target
+        table = pd.DataFrame([dict(point) for point in self.curve], columns=list(EpochRecord.model_fields))
+        unit = "" if target.kind == "classification" else target.unit
+        table.attrs = {"module": self.name, "property": target.property, "unit": unit}
+        return table
+
     @property
     def independent(self) -> bool:
         """The module shares its initialisation with no other."""
@@ -224,6 +251,13 @@ def parse_card(text: str, where: str) -> Card:
 def module_name(task: str, kind: str) -> str:
     """Return the usual name of a task's module."""
     return task if kind == "full" else f"{task}-{kind}"
+
+
+def _in_words(card: Card) -> str:
+    target, mae = card.target, card.metrics.test_mae
+    error = "" if mae is None else f", test MAE {with_unit_after(mae, target.unit)}"
+    what = one_line(target.property, 60)
+    return f"{shorten(card.name, 60)}: {what}, {card.kind}, {card.backbone}{error}"
 
 
 def summary_of(card: Card) -> dict[str, Any]:

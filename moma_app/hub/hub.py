@@ -12,11 +12,14 @@ from safetensors import SafetensorError
 
 from moma_app.errors import DamagedFileError, InputError, UnknownNameError
 from moma_app.files import lock_for
-from moma_app.hub.card import Card, read_card
+from moma_app.hub.card import Card, read_card, summary_of
 from moma_app.hub.module import HASH_GLOB, Module
 from moma_app.hub.places import BUILTIN, existing_place
+from moma_app.text import brief, count, shorten
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from moma_app.hub.manifest import Manifest, Superseded
 
 
@@ -132,6 +135,26 @@ class Hub(Mapping[str, Module]):
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
+
+    def __repr__(self) -> str:
+        folders = " and ".join(shorten(str(folder), 60) for folder in self.folders[:2])
+        return brief(self, f"of {count(len(self), 'module')} in {folders}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.hub.display import hub_html
+
+        return hub_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each module, with its error in ``unit``; a damaged one has only name and ``problem``."""
+        import pandas as pd
+
+        usable, damaged = self.check(files=False)
+        rows = [
+            {**summary_of(module.card), "rows_test": module.card.data.rows_test, "problem": ""}
+            for module in usable
+        ]
+        return pd.DataFrame([*rows, *({"name": bad.name, "problem": bad.reason} for bad in damaged)])
 
     def cards(self) -> list[Card]:
         """Return the cards of all modules that can be read, by name."""

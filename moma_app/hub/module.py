@@ -19,6 +19,7 @@ from moma_app.files import atomic_write_text, lock_for, publish, sha256_of_file,
 from moma_app.hub.opening import open_tensors
 
 if TYPE_CHECKING:  # a face lists modules without loading PyTorch
+    import pandas as pd
     from torch import Tensor
 
     from moma_app.backbones.base import Backbone, Network
@@ -44,6 +45,18 @@ class Module:
     card: Card
     path: Path | None = None
     memory: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return repr(self.card).replace("<Card ", "<Module ", 1)
+
+    def _repr_html_(self) -> str:
+        from moma_app.hub.display import module_html
+
+        return module_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the learning curve, see :meth:`moma_app.hub.card.Card.to_dataframe`."""
+        return self.card.to_dataframe()
 
     @property
     def name(self) -> str:

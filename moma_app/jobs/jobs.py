@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,9 +25,10 @@ from moma_app.jobs.recorder import CANCEL
 from moma_app.jobs.registry import get_unit
 from moma_app.jobs.service import answers
 from moma_app.jobs.spec import RunSpec
-from moma_app.jobs.states import RESUMABLE
+from moma_app.jobs.states import RESUMABLE, STATES, State
 from moma_app.jobs.stopping import stop_by_force
 from moma_app.jobs.store import RunStore
+from moma_app.jobs.table import RunList
 from moma_app.jobs.watching import watch
 from moma_app.progress import Listener, RunChanged, silent
 
@@ -195,6 +196,26 @@ class Jobs:
             UnknownNameError, InputError: none or several runs start so.
         """
         return settle(self, self.store.find(start))
+
+    def runs(
+        self,
+        *,
+        states: Iterable[State] = STATES,
+        unit: str | None = None,
+        task: str | None = None,
+        name: str = "",
+        limit: int | None = None,
+    ) -> RunList:
+        """Return runs, newest first, each in its true state; a notebook shows them as a table.
+
+        Args:
+            states, unit, task: only these.
+            name: only runs with this in their name, whatever the case.
+            limit: at most so many.
+        """
+        from moma_app.jobs.listing import list_runs
+
+        return RunList(list_runs(self, states=states, unit=unit, task=task, name=name, limit=limit))
 
     def cluster_of(self, record: Record) -> Cluster | None:
         """Return the cluster that a run was sent to; ``None`` if it was inline, or its scheduler is gone."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from moma_app.jobs.identity import Process
-from moma_app.jobs.states import OPEN, STATES, State
+from moma_app.jobs.states import OPEN, SHORT, STATES, State
 from moma_app.progress import Event, event_from_dict
+from moma_app.text import brief, seconds_text, shorten
 
 PREFIX = "moma."
 """Of all our tags."""
@@ -80,6 +81,16 @@ class Record:
     cancelling: float | None = None
     version: str = ""
     commit: str = ""
+
+    def __repr__(self) -> str:
+        took = "" if self.seconds is None or self.open else f" after {seconds_text(self.seconds)}"
+        what = f"{self.id[:SHORT]}: {shorten(self.name, 60)}, {self.state}{took}"
+        return brief(self, what)
+
+    def _repr_html_(self) -> str:
+        from moma_app.jobs.display import record_html
+
+        return record_html(self)
 
     @property
     def open(self) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moma_app.files import atomic_write_text
-from moma_app.plots.markup import Child, Markup, element, join
+from moma_app.markup import Child, Markup, element, join
 from moma_app.plots.theme import FONT, MODES, Mode, css_variables
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from moma_app.markup import Markup, element, join
 from moma_app.plots import comparison
-from moma_app.plots.markup import Markup, element, join
 from moma_app.plots.page import Figure, write_page
 from moma_app.plots.payloads import fit_labels
 from moma_app.plots.report_analysis import errors_section

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from moma_app.markup import Child, Markup, element, table
 from moma_app.plots.analysis_values import ErrorAnalysis, WorstRow
-from moma_app.plots.markup import Child, Markup, element, table
 from moma_app.plots.page import Figure
 from moma_app.plots.periodic import periodic_table
 from moma_app.plots.sizes import error_by_size

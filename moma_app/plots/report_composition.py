@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from moma_app.markup import Child, Markup, element, fold, join, table
 from moma_app.plots import figures
 from moma_app.plots.bar_values import TOP, sorted_scores
-from moma_app.plots.markup import Child, Markup, element, fold, join, table
 from moma_app.plots.page import Figure
 from moma_app.plots.text import column, count, number, weight_text, with_unit
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from moma_app.markup import Child, Markup, element, join, table
 from moma_app.plots import comparison, figures
-from moma_app.plots.markup import Child, Markup, element, join, table
 from moma_app.plots.page import Figure
 from moma_app.plots.parity_values import parity_values
 from moma_app.plots.payloads import fit_labels, is_classification

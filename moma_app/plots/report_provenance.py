@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import moma_app
+from moma_app.markup import Child, Markup, element, fold, join, table
 from moma_app.plots.bar_values import sorted_scores
-from moma_app.plots.markup import Child, Markup, element, fold, join, table
 from moma_app.plots.payloads import fit_labels
 from moma_app.plots.text import count, number
 

@@ -1,12 +1,39 @@
-"""Text and numbers as figures and reports show them."""
+"""Text as figures show it; numbers are written as everywhere, see :mod:`moma_app.text`."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+from moma_app.text import (
+    column,
+    count,
+    number,
+    one_line,
+    seconds_text,
+    shorten,
+    signed_percent,
+    weight_text,
+    whole,
+    with_unit,
+    with_unit_after,
+)
+
+__all__ = [
+    "column",
+    "count",
+    "distinct",
+    "number",
+    "plain",
+    "seconds_text",
+    "shorten",
+    "signed_percent",
+    "weight_text",
+    "whole",
+    "with_unit",
+    "with_unit_after",
+]
+
 _TEX = re.compile(r"\$\$|\\(?=[\[\]()])")
 _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
@@ -17,17 +44,9 @@ def plain(text: str, most: int = 200) -> str:
     Control characters and line breaks become spaces, and the marks by which Bokeh would know
     TeX, for which it loads a renderer from the internet, are pulled apart.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = one_line(text, len(text))
     line = _TEX.sub(lambda match: _ZERO_WIDTH_SPACE.join(match.group()) + _ZERO_WIDTH_SPACE, line)
     return shorten(line, most)
-
-
-def shorten(text: str, most: int) -> str:
-    """Cut the middle out of a text of more than ``most`` characters; names differ at their ends."""
-    if len(text) <= most:
-        return text
-    head = (most - 1) * 2 // 3
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
 def distinct(labels: Iterable[str]) -> list[str]:
@@ -42,76 +61,3 @@ def distinct(labels: Iterable[str]) -> list[str]:
         seen.add(name)
         result.append(name)
     return result
-
-
-def whole(value: int | None) -> str:
-    """Write a whole number, or a dash where it is not known: 1,234."""
-    return "–" if value is None else f"{value:,}"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with ``digits`` significant digits, as in print: −0.0121, 3.20×10⁻⁷."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    mantissa, exponent = f"{abs(value):.{digits - 1}e}".split("e")
-    sign, power = "−" if value < 0 else "", int(exponent)
-    if -4 < power < 6:
-        return f"{sign}{abs(value):.{max(0, digits - 1 - power)}f}"
-    return f"{sign}{mantissa}×10{str(power).translate(_SUPERSCRIPTS)}"
-
-
-def column(values: Sequence[float | None], digits: int = 3) -> list[str]:
-    """Write the numbers of a column with the same decimals, ``digits`` significant ones for the smallest.
-
-    Numbers too far apart for that are written each by itself.
-    """
-    sizes = [abs(value) for value in values if value is not None and math.isfinite(value) and value != 0]
-    if not sizes or min(sizes) < 1e-4 or max(sizes) >= 1e5 or max(sizes) / min(sizes) > 1e3:
-        return [number(value, digits) for value in values]
-    places = max(0, digits - 1 - math.floor(math.log10(min(sizes))))
-    return [
-        "–" if value is None or not math.isfinite(value) else f"{value:.{places}f}".replace("-", "−")
-        for value in values
-    ]
-
-
-def weight_text(weight: float) -> str:
-    """Write a composition weight: three decimals, 0 for exactly 0."""
-    if weight == 0:
-        return "0"
-    return "<0.001" if weight < 0.0005 else f"{weight:.3f}"
-
-
-def signed_percent(value: float) -> str:
-    """Write a relative difference with its sign: −16.6 %."""
-    sign = "+" if value > 0 else "−" if value < 0 else "±"
-    return f"{sign}{abs(value):.1f} %"
-
-
-def with_unit(name: str, unit: str) -> str:
-    """Return ``name (unit)``, ``name [unit]`` for a unit with parentheses, or the name alone."""
-    if not unit:
-        return name
-    return f"{name} [{unit}]" if "(" in unit else f"{name} ({unit})"
-
-
-def with_unit_after(value: float, unit: str) -> str:
-    """Write a value with its unit: 0.0121 eV/atom."""
-    return f"{number(value)} {unit}".rstrip()
-
-
-def seconds_text(seconds: float) -> str:
-    """Write a duration: 3.4 s, 2 min 5 s, 1 h 12 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def count(n: int, noun: str) -> str:
-    """Write a count with its noun in the right number: 1 module, 1,204 modules."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -6,14 +6,20 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moma_app.errors import InputError
+from moma_app.formulas import reduced_formula
 from moma_app.structures import StructureSet
 from moma_app.tasks.specs import TaskSpec
+from moma_app.text import brief, count, with_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,36 @@ class TaskData:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return brief(self, f"{spec.name}: {count(len(self), 'row')}, {with_unit(spec.property, spec.unit)}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.tasks.display import data_html
+
+        return data_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each row: ``id``, ``formula``, ``n_atoms``, ``target``, and of classes their names.
+
+        The frame's ``attrs`` have ``task``, ``property`` and ``unit`` of the target.
+        """
+        import pandas as pd
+
+        numbers, ptr = self.structures.numbers.tolist(), self.structures.ptr.tolist()
+        table = pd.DataFrame(
+            {
+                "id": self.ids,
+                "formula": [reduced_formula(numbers[start:end]) for start, end in pairwise(ptr)],
+                "n_atoms": self.structures.n_atoms,
+                "target": self.targets,
+            }
+        )
+        if self.spec.classes:
+            table["class"] = [self.spec.classes[int(value)] for value in self.targets]
+        table.attrs = {"task": self.spec.name, "property": self.spec.property, "unit": self.spec.unit}
+        return table
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> TaskData:
         """Return the rows at the positions ``indices``, in that order.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moma_app.errors import InputError
 from moma_app.tasks.data import TaskData
 from moma_app.tasks.reasons import Reason
 from moma_app.tasks.task import Task
+from moma_app.text import brief, count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,23 @@ class ImportReport:
     unit: str = ""
     path: str | None = None
     data: TaskData | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return brief(
+            self, f"{self.name}: {count(self.n_accepted, 'row')} taken, {len(self.refused):,} refused"
+        )
+
+    def _repr_html_(self) -> str:
+        from moma_app.tasks.display import import_html
+
+        return import_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each refused row: ``row`` (from 1), ``id``, ``reason``, ``code``, ``line``."""
+        import pandas as pd
+
+        names = ["row", "id", "reason", "code", "line"]
+        return pd.DataFrame([asdict(refusal) for refusal in self.refused], columns=names)
 
     @property
     def n_accepted(self) -> int:

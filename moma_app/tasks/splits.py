@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moma_app.errors import DamagedFileError, InputError
+from moma_app.text import brief
 
 _Indices = NDArray[np.int64]
 PARTS = ("train", "val", "test")
@@ -34,6 +35,10 @@ class Split:
     test: _Indices
     seed: int
     origin: Literal["published", "random", "own"]
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} train, {len(self.val):,} validation, {len(self.test):,} test rows"
+        return brief(self, f"{self.seed} ({self.origin}): {sizes}")
 
 
 def random_split(n: int, seed: int) -> Split:

@@ -94,6 +94,12 @@ def read_rows(path: Path) -> NDArray[np.int32]:
     return np.asarray(_column(path, table, "row").to_numpy(zero_copy_only=False), dtype=np.int32)
 
 
+def read_targets(path: Path) -> NDArray[np.float64]:
+    """Return only the targets of a stored task, float64 [n]."""
+    table = _read_table(path, ["target"])
+    return np.array(_column(path, table, "target").to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
 def read_task(path: Path) -> TaskData:
     """Read a task file.
 

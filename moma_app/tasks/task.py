@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from moma_app.config import get_settings
 from moma_app.errors import DamagedFileError, DataNotFoundError, InputError, UnknownNameError
@@ -13,8 +13,12 @@ from moma_app.progress import Listener, Note, Warned, silent
 from moma_app.tasks import embedded, store
 from moma_app.tasks.catalogue import catalogue
 from moma_app.tasks.data import TaskData
-from moma_app.tasks.specs import TaskSpec, is_safe_name
+from moma_app.tasks.specs import Kind, TaskSpec, is_safe_name
 from moma_app.tasks.splits import Split, published_split, random_split, read_published
+from moma_app.text import brief, shorten, with_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def task_file(folder: Path, name: str) -> Path:
@@ -37,6 +41,76 @@ class Task:
     """
 
     spec: TaskSpec
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        unit = spec.unit if spec.kind == "regression" else "classes"
+        return brief(self, f"{shorten(spec.name, 50)}: {with_unit(spec.property, unit)}, {spec.role}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.tasks.display import task_html
+
+        return task_html(self)
+
+    @classmethod
+    def from_structures(
+        cls,
+        structures: Iterable[Any],
+        targets: Iterable[Any],
+        *,
+        name: str,
+        unit: str,
+        property: str | None = None,  # noqa: A002 - what materials scientists call it
+        ids: Iterable[Any] | None = None,
+        parts: Iterable[str] | None = None,
+        transform: str | None = None,
+        kind: Kind = "regression",
+        extensive: bool = False,
+        strict: bool = True,
+        overwrite: bool = False,
+        progress: Listener = silent,
+    ) -> Task:
+        """Make a task of structures and numbers, for example 60 CIF files and a column of a data frame.
+
+        It is stored in the cache as an import is, so that it is there tomorrow, and so that workers find it.
+        The same rows may be given again; other rows under a name that is taken need ``overwrite=True``.
+
+        Args:
+            structures: pymatgen or ASE objects, ``Crystal``, paths of CIF or POSCAR files, or their text.
+            targets: a number for each, or for classes a word or a whole number.
+            name: the task's name.
+            unit: of the targets as they are given, before the transform.
+            property, ids, parts, transform, kind, extensive, overwrite, progress: see
+                :func:`moma_app.tasks.from_python.import_structures`, which returns the report on all rows.
+            strict: a row that cannot be used is an error; else it is left out, and ``progress`` is told.
+
+        Raises:
+            ImportRefusedError: a row cannot be used; the message names it (rows count from 1).
+            InputError: there are not as many targets as structures, or the name is taken or not usable.
+        """
+        from moma_app.tasks.from_python import import_structures
+
+        report = import_structures(
+            structures,
+            targets,
+            name=name,
+            unit=unit,
+            property=property,
+            ids=ids,
+            parts=parts,
+            transform=transform,
+            kind=kind,
+            extensive=extensive,
+            strict=strict,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        assert report.task is not None, "an import that is no rehearsal writes a task, or raises"
+        return report.task
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Read all rows, and return them as :meth:`moma_app.tasks.data.TaskData.to_dataframe` does; raises as :meth:`load`."""
+        return self.load().to_dataframe()
 
     @property
     def name(self) -> str:
@@ -145,6 +219,11 @@ def get_task(name: str) -> Task:
         hint = "`moma tasks list` shows all; `moma tasks import` adds your own."
         raise UnknownNameError("task", name, {*known, *_user_files()}, hint)
     return Task(_stored_spec(task_file(folder, name)))
+
+
+def task_names() -> list[str]:
+    """Return the names of all tasks, those of the catalogue and the user's, sorted; no file is opened."""
+    return sorted({*catalogue(), *_user_files()})
 
 
 def list_tasks(progress: Listener = silent) -> list[Task]:

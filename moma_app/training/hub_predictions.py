@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,8 @@ from moma_app.hub.hub import Hub
 from moma_app.hub.module import Module
 from moma_app.progress import Listener, Step, Warned, silent
 from moma_app.runtime import pick_device
-from moma_app.structures import StructureSet
+from moma_app.tasks.any_structures import structures_of
+from moma_app.text import brief, count
 from moma_app.training.model import Head, TargetScale, load_head
 from moma_app.training.readout import HeadReadout
 from moma_app.training.settings import HeadConfig
@@ -44,10 +44,13 @@ class HubPrediction:
     values: NDArray[np.float64]
     test_mae: float | None
 
+    def __repr__(self) -> str:
+        return brief(self, f"{self.module}: {self.property} of {count(len(self.values), 'structure')}")
+
 
 def predict_with_hub(
     hub: Hub,
-    structures: Iterable[Any],
+    structures: Any,
     *,
     modules: list[str] | None = None,
     device: str = "auto",
@@ -55,13 +58,14 @@ def predict_with_hub(
 ) -> list[HubPrediction]:
     """Predict with every module of a hub that has a head.
 
-    Damaged modules are left out with a warning.
+    Damaged modules are left out with a warning. Structures are taken as
+    :meth:`moma_app.training.predictor.Predictor.predict` takes them.
 
     Raises:
         InputError: no module could predict, or a structure cannot be used.
         UnknownNameError: a name is not in the hub.
     """
-    crystals = StructureSet.from_any(structures)
+    crystals = structures_of(structures)
 
     def leave_out(module: Module | str, reason: MomaError) -> None:
         name = module if isinstance(module, str) else module.name

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from moma_app.text import brief, count, number, shorten, with_unit_after
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,15 @@ class Curve:
     train_error: list[float]
     val_error: list[float]
     learning_rate: list[float]
+
+    def __repr__(self) -> str:
+        return brief(self, f"of {count(len(self.epoch), 'epoch')}")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each epoch: ``epoch``, ``train_error``, ``val_error``, ``learning_rate``."""
+        import pandas as pd
+
+        return pd.DataFrame(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,38 @@ class FitReport:
     seconds: float = 0.0
     hardware: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        mae = self.metrics.get("mae")
+        accuracy = self.metrics.get("accuracy")
+        error = "" if mae is None else f", test MAE {with_unit_after(mae, self.unit)}"
+        error = error if accuracy is None else f", test accuracy {number(accuracy)}"
+        return brief(self, f"{shorten(self.task, 50)}: {shorten(self.label, 50)}, split {self.split}{error}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.training.display import report_html
+
+        return report_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each test row: ``id``, ``target``, ``predicted``, ``error`` and, where known, ``std``.
+
+        The error is the prediction minus the target. The frame's ``attrs`` have ``task``, ``property``,
+        ``unit`` and ``start``.
+        """
+        import pandas as pd
+
+        table = pd.DataFrame({"id": self.ids, "target": self.targets, "predicted": self.predicted})
+        table["error"] = table["predicted"] - table["target"]
+        if self.std is not None:
+            table["std"] = self.std
+        table.attrs = {
+            "task": self.task,
+            "property": self.property,
+            "unit": self.unit,
+            "start": self.start,
+        }
+        return table
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready form."""

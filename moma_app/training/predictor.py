@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,12 @@ from moma_app.hub.mixing import count_experts, mixture_from
 from moma_app.hub.module import network_from
 from moma_app.progress import Listener, silent
 from moma_app.runtime import pick_device
+from moma_app.tasks.any_structures import structures_of
+from moma_app.text import brief, count, number, one_line, shorten, with_unit_after
 from moma_app.training.readout import HeadReadout, Readout, readout_from
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CARD = "predictor.json"
 TENSORS = "predictor.safetensors"
@@ -81,6 +85,26 @@ class Prediction:
     std: NDArray[np.float64] | None
     unit: str
 
+    def __repr__(self) -> str:
+        shown = ", ".join(number(float(value)) for value in self.values[:4])
+        more = ", …" if len(self.values) > 4 else ""
+        return brief(self, f"of {count(len(self.values), 'structure')}: {shown}{more} {self.unit}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.training.display import prediction_html
+
+        return prediction_html(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a line for each structure: ``prediction``, ``std`` (if there is one) and ``unit``."""
+        import pandas as pd
+
+        table = pd.DataFrame({"prediction": self.values})
+        if self.std is not None:
+            table["std"] = self.std
+        table["unit"] = self.unit
+        return table
+
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
@@ -95,6 +119,17 @@ class Predictor:
     info: PredictorInfo
     parameters: dict[str, Tensor]
     readout: Readout
+
+    def __repr__(self) -> str:
+        info, mae = self.info, self.info.metrics.get("mae")
+        error = "" if mae is None else f", test MAE {with_unit_after(mae, info.target.unit)}"
+        what = one_line(info.target.property, 50)
+        return brief(self, f"{shorten(info.target.task, 40)}: {what}, from {shorten(info.start, 40)}{error}")
+
+    def _repr_html_(self) -> str:
+        from moma_app.training.display import predictor_html
+
+        return predictor_html(self)
 
     def network(self) -> Network:
         """Return the backbone's network with the predictor's parameters.
@@ -111,18 +146,22 @@ class Predictor:
         make = mixture_from if self.info.experts else network_from
         return make(backbone, self.info.kind, self.parameters)
 
-    def predict(
-        self, structures: Iterable[Any], *, device: str = "auto", progress: Listener = silent
-    ) -> Prediction:
-        """Predict the property of structures (pymatgen, ASE or ``Crystal``), in order.
+    def predict(self, structures: Any, *, device: str = "auto", progress: Listener = silent) -> Prediction:
+        """Predict the property of one or several structures, in order; :func:`moma_app.predict` gives a table.
+
+        Args:
+            structures: pymatgen or ASE objects, ``Crystal``, or paths of files with one structure each.
+            device: where to compute.
+            progress: listener.
 
         Raises:
-            InputError: a structure cannot be used; the message names its position.
+            InputError: a structure cannot be used; the message names its position, from 0.
             IncompatibleError: see :meth:`network`.
         """
+        crystals = structures_of(structures)
         network = self.network()
         backbone = get_backbone(self.info.backbone)
-        graphs = backbone.graphs(structures, progress)
+        graphs = backbone.graphs(crystals, progress)
         if not len(graphs):
             raise InputError("There is no structure to predict.")
         target = pick_device(device)

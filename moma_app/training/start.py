@@ -14,6 +14,7 @@ from moma_app.choices import Layers
 from moma_app.errors import InputError
 from moma_app.hub.mixing import mixture_from, tensors_of_experts
 from moma_app.hub.module import Module, network_from
+from moma_app.text import brief
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -50,6 +51,9 @@ class Start:
     weights: dict[str, float]
     hashes: dict[str, str] = field(default_factory=dict)
     experts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name}: {self.label}, {self.kind}, {self.backbone}")
 
     @classmethod
     def bare(cls, backbone: Backbone, *, scratch: bool = False) -> Start:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from moma_app.markup import Markup, element, escape
 from moma_app.plots import comparison, figure_html, figures, write_report
 from moma_app.plots.analysis_values import ErrorAnalysis
-from moma_app.plots.markup import Markup, element, escape
 
 EVIL = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&<!--"
 
