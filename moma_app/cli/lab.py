@@ -23,10 +23,12 @@ def lab(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one. By default 8888 or the next."),
+        typer.Option("--port", min=1, max=65535, help="Port; by default 8888, or the next free one."),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
-    copy_only: Annotated[bool, typer.Option("--copy-only", help="Copy the notebooks and open nothing.")] = False,
+    copy_only: Annotated[
+        bool, typer.Option("--copy-only", help="Copy the notebooks and open nothing.")
+    ] = False,
 ) -> None:
     """Open the notebooks in JupyterLab. Ctrl-C twice ends it."""
     from moma_app.config import get_settings

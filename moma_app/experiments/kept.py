@@ -35,7 +35,9 @@ def save_insights(matrix: InsightMatrix, path: Path) -> int:
         InputError: there is none, or the file cannot be written.
     """
     if not matrix.compositions:
-        raise InputError("No composition of these tasks, splits and modules has finished: run `moma insights fill` first.")
+        raise InputError(
+            "No composition of these tasks, splits and modules has finished: run `moma insights fill` first."
+        )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -43,7 +45,9 @@ def save_insights(matrix: InsightMatrix, path: Path) -> int:
         for split in matrix.splits:
             summary = matrix.compositions.get((task, split))
             for part in () if summary is None else summary.parts:
-                values = [getattr(summary, name) for name in _OF_SUMMARY] + [getattr(part, name) for name in _OF_PART]
+                values = [getattr(summary, name) for name in _OF_SUMMARY] + [
+                    getattr(part, name) for name in _OF_PART
+                ]
                 writer.writerow([f"{v:.{_DIGITS}g}" if isinstance(v, float) else v for v in values])
     try:
         atomic_write_text(path, text.getvalue())
@@ -89,7 +93,9 @@ def read_insights(path: Path) -> InsightMatrix:
             parts.setdefault(place, []).append(_part(row[len(_OF_SUMMARY) :]))
             shared.setdefault(place, tuple(row[: len(_OF_SUMMARY)]))
         except (ValueError, IndexError):
-            raise DamagedFileError(f"{path}, line {line}: {','.join(row)!r} is no part of a composition.") from None
+            raise DamagedFileError(
+                f"{path}, line {line}: {','.join(row)!r} is no part of a composition."
+            ) from None
     try:
         return _matrix({place: _summary(shared[place], found) for place, found in parts.items()})
     except ValueError as exc:

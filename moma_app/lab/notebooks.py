@@ -94,6 +94,8 @@ def _copy(sources: list[Path], folder: Path) -> Copied:
 
 def _read_record(path: Path) -> dict[str, str]:
     try:
-        return {str(name): str(digest) for name, digest in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {
+            str(name): str(digest) for name, digest in json.loads(path.read_text(encoding="utf-8")).items()
+        }
     except (FileNotFoundError, ValueError, AttributeError):
         return {}  # without a record every copy that differs counts as changed, and is kept

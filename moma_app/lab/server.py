@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ def arguments(folder: Path, *, port: int | None, browser: bool) -> list[str]:
 
     Args:
         folder: of the notebooks.
-        port: 0 takes a free one; ``None`` is JupyterLab's own choice, 8888 or the next free one.
+        port: by default 8888, or the next free one.
         browser: open one.
     """
     given = [
@@ -36,6 +37,10 @@ def arguments(folder: Path, *, port: int | None, browser: bool) -> list[str]:
         given.append(f"--ServerApp.port={port}")
     if not browser:
         given.append("--no-browser")
+    if (
+        getattr(os, "geteuid", lambda: 1)() == 0
+    ):  # in a container one is root; it listens on this machine only
+        given.append("--allow-root")
     return given
 
 

@@ -35,7 +35,11 @@ def stripped(text: str, where: str = "the notebook") -> str:
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise InputError(f"{where} is no Jupyter notebook ({type(exc).__name__}: {exc}).") from exc
     kept = {"cells": cells, "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}}}
-    whole = {**kept, "nbformat": notebook.get("nbformat", 4), "nbformat_minor": notebook.get("nbformat_minor", 5)}
+    whole = {
+        **kept,
+        "nbformat": notebook.get("nbformat", 4),
+        "nbformat_minor": notebook.get("nbformat_minor", 5),
+    }
     return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
