@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from moma_app.experiments.kept import read_insights
+
 TASK = "elemental_bulk_modulus"
 PLAN = ("--tasks", TASK, "--hub", "builtin", "--splits", "0")
 
@@ -23,7 +25,7 @@ def _own_memory(monkeypatch, memory):
     monkeypatch.setenv("MOMA_HOME", str(memory))
 
 
-def test_an_ablation_from_its_plan_to_its_table(ok, tmp_path):
+def test_an_ablation_from_its_plan_to_its_table(ok, refused, tmp_path):
     methods = ("--methods", "bare")
     assert "No cell" in ok("experiments", "table")
     planned = ok("experiments", "ablation", *PLAN, *methods, "--dry-run")
@@ -49,6 +51,10 @@ def test_an_ablation_from_its_plan_to_its_table(ok, tmp_path):
     assert "1 of 2 compositions" in shown
     assert "moma insights fill" in shown
     assert "1 of 1 cells done" in ok("insights", "fill", *PLAN, "--dry-run")
+    kept = tmp_path / "kept.csv"
+    assert "1 of 2 compositions" in ok("insights", "save", kept, *PLAN[:4], "--splits", "0-1")
+    assert read_insights(kept).tasks == (TASK,)
+    assert "moma insights fill" in refused("insights", "save", tmp_path / "no.csv", *PLAN[:4], "--splits", "4")
 
 
 def test_continual_learning_counts_what_a_module_adds(ok, refused):

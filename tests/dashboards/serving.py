@@ -15,7 +15,7 @@ sys.path.append(
     str(Path(__file__).parents[1])
 )  # for the commands of this folder, which pytest does not start
 
-from browser import CHROMIUM, FLAGS, SLOW  # noqa: E402
+from browser import CHROMIUM, FLAGS, SLOW
 
 __all__ = ["CHROMIUM", "FLAGS", "RUN", "SALT", "SLOW", "Dashboard", "start", "stop"]
 

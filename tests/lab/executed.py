@@ -19,8 +19,8 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # this is a command, which pytest does not start
 
-from browser import CHROMIUM, FLAGS  # noqa: E402
-from notebook import FIGURE, NOTEBOOKS, execute  # noqa: E402
+from browser import CHROMIUM, FLAGS
+from running import FIGURE, NOTEBOOKS, execute
 
 WIDTH = 860
 SETTLED = 2500

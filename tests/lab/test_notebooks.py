@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from notebook import NOTEBOOKS, drawn, execute
+from running import NOTEBOOKS, drawn, execute
 
 from moma_app.lab.strip import strip_files
 
