@@ -13,7 +13,7 @@ class Markup(str):
 
 
 Child = str | Markup
-_EMPTY = frozenset({"meta", "br", "hr"})
+_EMPTY = frozenset({"meta", "br", "hr", "img"})
 
 
 def escape(text: str) -> Markup:

@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "lab",
         "work",
     },
+    "widgets": {"tasks", "hub", "amc", "training", "plots", "experiments", "jobs"},
 }
 
 
@@ -179,3 +180,45 @@ def test_importing_the_package_is_cheap_and_silent():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == done.stderr == ""
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_widgets_know_the_packages_that_draw_them(path):
+    if path.relative_to(ROOT).parts[0] == "widgets":
+        return
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not imported & {"ipywidgets", "jupyter_bokeh", "IPython"}
+
+
+def test_without_the_extra_a_sentence_says_what_the_widgets_need():
+    done = run_python(
+        """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"ipywidgets", "jupyter_bokeh"}:
+            raise ModuleNotFoundError(name=name)
+
+sys.meta_path.insert(0, Absent())
+import moma_app.widgets
+from moma_app.errors import MissingDependencyError
+try:
+    from moma_app.widgets import Composer
+except MissingDependencyError as exc:
+    assert str(exc) == "The widgets need ipywidgets: pip install 'moma-app[lab]'.", exc
+else:
+    raise AssertionError("it came without ipywidgets")
+"""
+    )
+    assert done.returncode == 0, done.stderr

@@ -53,7 +53,7 @@ def write_page(path: str | os.PathLike[str], title: str, body: Markup, figures: 
         }
         for mode in modes
     }
-    scripts = [_library(), _DRAW] if figures else [_DRAW]
+    scripts = [bokeh_library(), _DRAW] if figures else [_DRAW]
     atomic_write_text(Path(path), _document(title, body, scripts, items, modes))
 
 
@@ -111,7 +111,8 @@ def bokeh_model(figure: Any) -> UIElement:
     return hv.render(figure, backend="bokeh")
 
 
-def _library() -> str:
+def bokeh_library() -> str:
+    """Return BokehJS as a script that can stand in a page."""
     from bokeh.resources import Resources
 
     script = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)

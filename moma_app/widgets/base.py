@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from moma_app.errors import MomaError
 from moma_app.markup import Markup, element, join
+from moma_app.widgets.library import library
 from moma_app.widgets.look import Look, html, style
 from moma_app.widgets.toolkit import ipywidgets
 
@@ -30,6 +31,7 @@ class Widget(ipywidgets.VBox):  # type: ignore[misc]
         self.error: Exception | None = None
         self._look = look
         self._work: threading.Thread | None = None
+        self._made = False
         self._line = html()
         self._style = style()
         super().__init__()
@@ -38,7 +40,8 @@ class Widget(ipywidgets.VBox):  # type: ignore[misc]
 
     def _fill(self, *children: Any) -> None:
         """Show widgets below one another."""
-        self.children = (self._style, *children)
+        self.children = (self._style, library().view, *children)
+        self._made = True
 
     # -- what it says ----------------------------------------------------------------------------
 
@@ -118,7 +121,15 @@ class Widget(ipywidgets.VBox):  # type: ignore[misc]
         raise NotImplementedError
 
     def close(self) -> None:
-        """Take the widget from the page, and end what it does."""
+        """Take the widget from the page, and end what it does; again, or half made, that is nothing."""
+        if self.comm is None:
+            return
+        if self._made:
+            self._end()
         for child in self.children:
-            child.close()
+            if child is not library().view:
+                child.close()
         super().close()
+
+    def _end(self) -> None:
+        """End what goes on in the background."""

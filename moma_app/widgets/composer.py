@@ -203,7 +203,7 @@ class Composer(Widget):
             self._warnings.append(event.message)
         if isinstance(event, ModuleEncoded):
             errors[event.module] = event.proxy_mae
-            self._send(errors, None)
+            self._feed(errors, None)
         if isinstance(event, WeightsSolved | RunChanged):
             return
         fraction = event.done / event.total if isinstance(event, Step) and event.total else event.fraction
@@ -222,7 +222,7 @@ class Composer(Widget):
             self._live = live_bars(modules, unit=unit, predicts=predicts, top=TOP, mode=self._figure.mode)
             self._figure.show(self._live.figure)
 
-    def _send(self, errors: dict[str, float], weights: dict[str, float] | None) -> None:
+    def _feed(self, errors: dict[str, float], weights: dict[str, float] | None) -> None:
         from moma_app.plots.live import Encoded
 
         with self._figure.lock:
@@ -259,7 +259,7 @@ class Composer(Widget):
         seconds = time.perf_counter() - begun
         self._now = now
         weights = now.result.weights
-        self._send({score.module: score.proxy_mae for score in whole.result.modules}, weights)
+        self._feed({score.module: score.proxy_mae for score in whole.result.modules}, weights)
         self._say(
             f"K = {k}, T = {temperature:.3g}: {count(sum(w > 0 for w in weights.values()), 'module')} of "
             f"{len(chosen)} with weight, found from the stored neighbours in {1000 * seconds:.0f} ms."
@@ -298,10 +298,8 @@ class Composer(Widget):
         chosen = f"task={self.form.task.value!r}, k={self.form.k.value}, temperature={self.form.temperature.value:.3g}"
         return chosen + (f", {len(self.form.chosen)} modules" if self._now is not None else "")
 
-    def close(self) -> None:
-        """Take the widget from the page, and give up what is under way."""
+    def _end(self) -> None:
         self.stop()
-        super().close()
 
 
 def _name_of(task: str | Task | Composition) -> str:

@@ -52,15 +52,15 @@ class ComposerForm:
         )
         self.button = ipywidgets.Button(description="Compose", layout=layout(width="96px"))
         self.k = ipywidgets.IntSlider(
-            k,
-            1,
-            max(LARGEST_K, k),
+            value=k,
+            min=1,
+            max=max(LARGEST_K, k),
             description="Neighbours K",
             style=_LABEL,
             layout=layout(flex="1 1 260px", min_width="220px"),
         )
         self.temperature = ipywidgets.FloatLogSlider(
-            temperature,
+            value=temperature,
             min=-2.0,
             max=1.0,
             step=0.02,
@@ -73,7 +73,7 @@ class ComposerForm:
         self._switched: Callable[[str], None] = lambda _: None
         self._quiet = False
         self._bar = ipywidgets.FloatProgress(
-            0.0, 0.0, 1.0, layout=layout(width="100%", height="8px", visibility="hidden")
+            min=0.0, max=1.0, layout=layout(width="100%", height="8px", visibility="hidden")
         )
         self._modules = ipywidgets.Box(layout=layout(flex_flow="row wrap"))
         self._modules.add_class("moma-switches")
@@ -126,7 +126,7 @@ class ComposerForm:
 
     def _switch(self, name: str, *, on: bool) -> Any:
         switch = ipywidgets.ToggleButton(
-            on, description=shorten(name, 32), tooltip=f"Switch {name} on or off"
+            value=on, description=shorten(name, 32), tooltip=f"Switch {name} on or off"
         )
         switch.observe(lambda _: self._switched(name), "value")
         return switch

@@ -7,8 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from moma_app.plots.theme import Mode
+from moma_app.widgets.library import library
 from moma_app.widgets.look import Look, html
 from moma_app.widgets.toolkit import BokehModel, ipywidgets
+
+
+class _Shown(BokehModel):  # type: ignore[misc]
+    """A Bokeh figure; closing it again, as Python does when it forgets it, is nothing."""
+
+    def close(self) -> None:
+        if self.comm is not None:
+            super().close()
 
 
 class FigureBox(ipywidgets.Box):  # type: ignore[misc]
@@ -26,37 +35,55 @@ class FigureBox(ipywidgets.Box):  # type: ignore[misc]
         """Held while the figure changes: work in the background and the notebook both change it."""
         self._waiting = waiting
         self._plot: Any = None
+        self._figure: Any = None
+        self._tapped: Callable[[float, float], None] | None = None
         super().__init__(layout=ipywidgets.Layout(width="100%", min_height=f"{height}px" if height else None))
         self.add_class("moma-figure")
         self.clear()
+        library().follow(self)
 
     def show(self, figure: Any, tapped: Callable[[float, float], None] | None = None) -> None:
-        """Draw a HoloViews object in place of what was shown.
+        """Draw a HoloViews object in place of what was shown, as soon as the page can.
 
         Args:
             figure: the object.
             tapped: is called with the data coordinates of a tap.
         """
+        with self.lock:
+            self._figure, self._tapped = figure, tapped
+            if library().ready:
+                self.redraw()
+            else:
+                self._say("The figure is being drawn …")
+
+    def redraw(self) -> None:
+        """Draw the figure that is shown anew."""
         from moma_app.plots.drawing import holoviews
 
         with self.lock:
+            if self._figure is None or self.comm is None:
+                return
             self._put_away()
-            self._plot = holoviews().renderer("bokeh").get_plot(figure)
-            model = self._plot.state
+            self._plot = holoviews().renderer("bokeh").get_plot(self._figure)
+            model, tapped = self._plot.state, self._tapped
             if tapped is not None:
                 model.on_event("tap", lambda event: tapped(event.x, event.y))
-            shown = BokehModel(model, layout=ipywidgets.Layout(width="100%"))
-            self.children = (shown,)
+            self.children = (_Shown(model, layout=ipywidgets.Layout(width="100%")),)
 
     def clear(self, waiting: str | None = None) -> None:
         """Draw nothing; say why."""
         with self.lock:
-            self._put_away()
-            text = self._waiting if waiting is None else waiting
-            self.children = (html(text, "moma-muted"),) if text else ()
+            self._figure = None
+            self._say(self._waiting if waiting is None else waiting)
+
+    def _say(self, text: str) -> None:
+        self._put_away()
+        self.children = tuple(html(each, "moma-muted") for each in [text] if each)
 
     def close(self) -> None:
         """Take the figure from the page."""
+        if self.comm is None:
+            return
         with self.lock:
             self._put_away()
         super().close()

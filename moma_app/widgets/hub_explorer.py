@@ -47,6 +47,8 @@ class HubExplorer(Widget):
         super().__init__(look=look)
         self.hub = hub if isinstance(hub, Hub) else Hub.open(hub)
         self._selected = ""
+        self._module: Module | None = None
+        self._quiet = False
         self._listeners: list[Callable[[Module], None]] = []
         self.text = ipywidgets.Text(
             placeholder="Search name, property, source …",
@@ -57,7 +59,7 @@ class HubExplorer(Widget):
         self.kind = _dropdown()
         self.order = _dropdown([(order.label, name) for name, order in ORDERS.items()], "name")
         self.sheet = ipywidgets.BoundedIntText(
-            1, min=1, max=1, description="Page", layout=ipywidgets.Layout(width="120px")
+            value=1, min=1, max=1, description="Page", layout=ipywidgets.Layout(width="120px")
         )
         self._cards: dict[str, Any] = {}
         self._grid = ipywidgets.Box()
@@ -84,7 +86,7 @@ class HubExplorer(Widget):
     @property
     def selected(self) -> Module | None:
         """The module whose details are shown; ``None`` if none is."""
-        return self.hub[self._selected] if self._selected else None
+        return self._module
 
     @property
     def found(self) -> list[Card]:
@@ -109,9 +111,9 @@ class HubExplorer(Widget):
         if name in self._cards:
             self._cards[name].add_class("moma-chosen")
         self._details(entry)
-        module = self.hub[name]
+        self._module = self.hub[name]
         for act in self._listeners:
-            act(module)
+            act(self._module)
 
     def on_select(self, act: Callable[[Module], None]) -> None:
         """Call a function with each module that the user chooses."""
@@ -123,13 +125,17 @@ class HubExplorer(Widget):
 
         self._content = content_of(self.hub, family_of)
         entries = self._content.entries
+        self._quiet = True
         _offer(self.family, "All families", {entry.family for entry in entries})
         _offer(self.kind, "All kinds", {entry.card.kind for entry in entries})
+        self._quiet = False
         self._search()
 
     # -- what is shown ---------------------------------------------------------------------------
 
     def _search(self) -> None:
+        if self._quiet:
+            return
         search = Search(self.text.value, "", self.kind.value, self.family.value, self.order.value)
         self._found = found(self._content.entries, search)
         sheets = max(1, -(-len(self._found) // SHEET))
@@ -263,9 +269,8 @@ def _dropdown(options: list[tuple[str, str]] | None = None, value: str = "") -> 
 def _offer(widget: Any, everything: str, names: set[str]) -> None:
     chosen = widget.value
     options = [(everything, ""), *((name, name) for name in sorted(names))]
-    with widget.hold_trait_notifications():
-        widget.options = options
-        widget.value = chosen if chosen in names else ""
+    widget.options = options
+    widget.value = chosen if chosen in names else ""
 
 
 def _close(card: Any) -> None:

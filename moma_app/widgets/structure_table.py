@@ -73,6 +73,7 @@ class StructureTable(Widget):
         self._key = uuid.uuid4().hex
         self._listeners: list[Callable[[StructureRow], None]] = []
         self._shown: list[StructureRow] = []
+        self._quiet = False
         self.text = ipywidgets.Text(
             placeholder="Search structure, formula …",
             layout=ipywidgets.Layout(flex="1 1 160px", width="auto"),
@@ -135,14 +136,19 @@ class StructureTable(Widget):
         self._head.value = str(element("span", head))
         options = list(zip((line.replace(" ", "\N{NO-BREAK SPACE}") for line in lines), numbers, strict=True))
         kept = chosen if chosen in numbers else next(iter(numbers), None)
-        with self.list.hold_trait_notifications():
-            self.list.options = options
-            self.list.value = kept
+        self._quiet = True  # a list with other options chooses its first one
+        self.list.options = options
+        self.list.value = kept
+        self._quiet = False
+        if kept != chosen:
+            self._chosen()
         of = count(len(self.rows), "row")
         said = of if len(all_found) == len(self.rows) else f"{len(all_found):,} of {of}"
         self._say(said + (f", the first {MOST:,} are listed" if len(all_found) > MOST else "") + ".")
 
     def _chosen(self) -> None:
+        if self._quiet:
+            return
         self._sent.value = str(sent_structures(self._key, self._payloads()))
         chosen = self.selected
         if chosen is not None:

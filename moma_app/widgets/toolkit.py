@@ -5,8 +5,8 @@ from __future__ import annotations
 from moma_app.errors import MissingDependencyError
 
 try:
-    import ipywidgets
-    from jupyter_bokeh import BokehModel
+    import ipywidgets  # type: ignore[import-untyped]
+    from jupyter_bokeh import BokehModel  # type: ignore[import-untyped]
 except ModuleNotFoundError as exc:
     raise MissingDependencyError("The widgets need ipywidgets: pip install 'moma-app[lab]'.") from exc
 

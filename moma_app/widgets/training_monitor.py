@@ -59,7 +59,7 @@ class TrainingMonitor(Widget):
         self._about = self._look_up()
         self._progress = FitProgress()
         self._state: str = self._record.state
-        self._end: Outcome | None = None
+        self._outcome: Outcome | None = None
         self._curves: Live[Sequence[EpochEnded]] | None = None
         self._bars: Live[Encoded] | None = None
         self._closed = threading.Event()
@@ -71,7 +71,7 @@ class TrainingMonitor(Widget):
         self.button.on_click(self._guarded(lambda _: self.stop()))
         self._title = html(join([element("b", self._record.name), f"  run {self._record.id[:SHORT]}"]))
         self._bar = ipywidgets.FloatProgress(
-            0.0, 0.0, 1.0, layout=ipywidgets.Layout(width="100%", height="8px")
+            min=0.0, max=1.0, layout=ipywidgets.Layout(width="100%", height="8px")
         )
         self._numbers = html()
         self._warnings = html()
@@ -102,7 +102,7 @@ class TrainingMonitor(Widget):
     @property
     def outcome(self) -> Outcome | None:
         """How the run ended; ``None`` while it goes on."""
-        return self._end
+        return self._outcome
 
     @property
     def result(self) -> FitReport | dict[str, Any] | None:
@@ -110,13 +110,13 @@ class TrainingMonitor(Widget):
 
         ``monitor.wait().result`` waits for it.
         """
-        if self._end is None or self._end.state != "finished":
+        if self._outcome is None or self._outcome.state != "finished":
             return None
-        if self._end.result.get("fit"):
+        if self._outcome.result.get("fit"):
             from moma_app.training.outcome import FitReport
 
-            return FitReport.from_dict(self._end.result["fit"])
-        return self._end.result
+            return FitReport.from_dict(self._outcome.result["fit"])
+        return self._outcome.result
 
     def stop(self) -> None:
         """Ask the run to end; it does within a batch."""
@@ -213,7 +213,7 @@ class TrainingMonitor(Widget):
             self._figure.show(self._bars.figure)
 
     def _ended(self, outcome: Outcome) -> None:
-        self._end, self._state = outcome, outcome.state
+        self._outcome, self._state = outcome, outcome.state
         self.button.layout.display = "none"
         self._bar.layout.display = "none"
         if outcome.state == "failed":
@@ -240,7 +240,7 @@ class TrainingMonitor(Widget):
         known: dict[str, str] = {}
         if self._progress.epochs:
             known = self._progress.facts(self._about.unit, classes=self._about.classes)
-            if self._end is not None:
+            if self._outcome is not None:
                 del known["Time left"], known["Throughput"], known["Learning rate"]
         weights = sorted(self._progress.weights.items(), key=lambda item: -item[1])
         chosen = [f"{name} {weight_text(weight)}" for name, weight in weights if weight > 0]
@@ -278,13 +278,11 @@ class TrainingMonitor(Widget):
     def _words(self) -> str:
         return f"run={self.run_id[:SHORT]!r}, state={self._state!r}"
 
-    def close(self) -> None:
-        """Take the widget from the page and end the watching; the run goes on."""
+    def _end(self) -> None:
         self._closed.set()
         self.wait(10.0)
         if self._own is not None:
             self._own.close()
-        super().close()
 
 
 def _id_of(run: str | Outcome | Record) -> str:

@@ -60,6 +60,7 @@ class WeightMap(Widget):
         super().__init__(look=look)
         self._maps, self._matrix, self._published, self._cards = _read(of)
         self._listeners: list[Callable[[Selected], None]] = []
+        self._quiet = False
         first = next(iter(self._maps.values()))
         self.view = ipywidgets.ToggleButtons(
             options=list(self._maps), style={"button_width": "auto"}, layout=_shown(len(self._maps) > 1)
@@ -100,8 +101,10 @@ class WeightMap(Widget):
         ):
             if name not in known:
                 raise UnknownNameError(what, name, known)
-        with self.hold_trait_notifications():
-            self.module.value, self.task.value = module, task
+        self._quiet = True
+        self.module.value, self.task.value = module, task
+        self._quiet = False
+        self._tell()
 
     def on_select(self, act: Callable[[Selected], None]) -> None:
         """Call a function with each cell that the user chooses."""
@@ -129,6 +132,8 @@ class WeightMap(Widget):
         self._say(f"{count(len(insights.modules), 'module')}, {count(len(insights.tasks), 'task')}.")
 
     def _tell(self) -> None:
+        if self._quiet:
+            return
         chosen = self.selected
         if chosen is None:
             self._story.value = str(element("p", WAITING, class_="moma-muted"))
