@@ -32,6 +32,7 @@ CSS = f"""
 .moma .facts {{ display: flex; flex-wrap: wrap; gap: 0 1.4em; margin: 2px 0; }}
 .moma .facts .name {{ opacity: .72; margin-right: .4em; }}
 .moma .beside {{ display: flex; flex-wrap: wrap; gap: 4px 28px; align-items: flex-start; margin: 4px 0; }}
+.moma .beside > div:last-child {{ flex: 1 1 280px; min-width: 0; }} .moma .facts .bar {{ margin-left: 8px; }}
 .moma .scroll {{ overflow-x: auto; margin: 5px 0; }}
 .moma.moma table {{ border-collapse: collapse; margin: 0; font-size: 13px; width: auto; }}
 .moma.moma caption {{ text-align: left; padding: 0 0 2px; caption-side: top; color: inherit; }}
@@ -197,9 +198,9 @@ def columns(counts: Sequence[int], *, label: str, size: tuple[int, int] = (240, 
     step = width / len(counts)
     drawn = [_line(0, height - 0.5, width, height - 0.5)]
     for number, count in enumerate(counts):
-        tall = (height - 2) * count / most
-        if count:
-            tall = max(1.0, tall)  # what is there can be seen
+        if not count:
+            continue
+        tall = max(1.0, (height - 2) * count / most)  # what is there can be seen
         drawn.append(
             element(
                 "rect",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from moma_app.display import beside, code, columns, facts, note, rows_table, show
+from moma_app.display import bar, beside, code, columns, facts, note, rows_table, show
 from moma_app.errors import MomaError
 from moma_app.formulas import reduced_formula
 from moma_app.markup import Child, Markup, fold
@@ -113,8 +113,14 @@ def histogram(targets: NDArray[np.float64], spec: TaskSpec) -> Markup:
     if spec.kind == "classification":
         counts = np.bincount(targets.astype(np.int64), minlength=spec.n_classes or 1)
         most = int(counts.argmax())
-        label = f"rows per class, {len(counts)} classes; most in {_class_name(spec, most)} ({int(counts[most]):,})"
-        return columns(counts.tolist(), label=label)
+        if len(counts) <= FEW_CLASSES:
+            rows = [
+                (_class_name(spec, index), f"{rows:,}", bar(rows / int(counts[most])))
+                for index, rows in enumerate(counts.tolist())
+            ]
+            return rows_table(("class", "rows", ""), rows, numbers=(1,))
+        said = f"most in {_class_name(spec, most)} ({int(counts[most]):,})"
+        return columns(counts.tolist(), label=f"rows of {len(counts)} classes, {said}")
     low, high = float(targets.min()), float(targets.max())
     if low == high:
         return note(f"All targets are {with_unit_after(low, spec.unit)}.")

@@ -177,12 +177,13 @@ class Predictor:
         values, std = self.readout.predict(embeddings)
         return Prediction(values, std, self.info.target.unit)
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the predictor to a folder; it appears wholly or not at all.
 
         Raises:
             InputError: the folder exists and is no predictor, or ``overwrite`` is off.
         """
+        folder = Path(folder).expanduser()
         if folder.exists() and not (overwrite and (folder / CARD).is_file()):
             raise InputError(f"{folder} exists already: choose another folder, or allow overwriting.")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -202,13 +203,14 @@ class Predictor:
         return folder
 
     @classmethod
-    def load(cls, folder: Path) -> Predictor:
+    def load(cls, folder: str | Path) -> Predictor:
         """Read a predictor's folder.
 
         Raises:
             InputError: there is no predictor in that folder.
             DamagedFileError: a file is missing, cut short or changed.
         """
+        folder = Path(folder).expanduser()
         card, tensor_file = folder / CARD, folder / TENSORS
         if not card.is_file():
             raise InputError(f"{folder} is no predictor: it has no {CARD}.")

@@ -100,7 +100,7 @@ def predict(
 def _by_predictor(
     named: Sequence[NamedStructure], given: Predictor | str | Path, device: str, progress: Listener
 ) -> dict[str, Any]:
-    predictor = given if isinstance(given, Predictor) else Predictor.load(Path(given).expanduser())
+    predictor = given if isinstance(given, Predictor) else Predictor.load(given)
     predicted = predictor.predict([each.crystal for each in named], device=device, progress=progress)
     target = predictor.info.target
     mae = predictor.info.metrics.get("mae")

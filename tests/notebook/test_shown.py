@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 import shown_objects
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moma_app import display
@@ -198,8 +198,11 @@ def test_colours_are_those_of_the_figures():
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
+whatever = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Long lists on a busy machine."""
 
 
+@whatever
 @given(st.lists(st.lists(numbers, max_size=20), min_size=1, max_size=2), st.integers(-3, 25))
 def test_curves_are_drawn_of_any_numbers(lines, mark):
     html = display.curves(lines, names=("train", "validation"), label="errors", mark=mark)
@@ -215,6 +218,7 @@ def test_curves_are_drawn_of_any_numbers(lines, mark):
         assert all(-1 <= place <= 241 for place in places)
 
 
+@whatever
 @given(st.lists(st.integers(0, 10**9), max_size=40))
 def test_columns_stay_inside(counts):
     html = display.columns(counts, label="rows")
@@ -223,14 +227,17 @@ def test_columns_stay_inside(counts):
         assert 1 <= float(tall) <= 56
 
 
-@given(st.lists(st.tuples(numbers, numbers), max_size=900))
-def test_parity_draws_at_most_400_points(pairs):
+@whatever
+@given(st.lists(st.tuples(numbers, numbers), max_size=60), st.integers(1, 20))
+def test_parity_draws_at_most_400_points(few, times):
+    pairs = few * times
     html = display.parity([x for x, _ in pairs], [y for _, y in pairs], label="parity")
     assert html.count("<circle") <= 400
     if html:
         Fragment(html)
 
 
+@whatever
 @given(st.one_of(st.none(), numbers))
 def test_bars_are_no_longer_than_whole(share):
     for width in re.findall(r"width:([\d.-]+)%", display.bar(share)):
