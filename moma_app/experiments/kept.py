@@ -25,7 +25,7 @@ _OF_PART = tuple(field.name for field in fields(Part))
 COLUMNS = (*_OF_SUMMARY, *_OF_PART)
 """A line for each task, split and module that took part."""
 _NUMBERS = {"split": int, "k": int, "temperature": float, "objective": float}
-_DIGITS = 6
+_DIGITS = 8
 
 
 def save_insights(matrix: InsightMatrix, path: Path) -> int:

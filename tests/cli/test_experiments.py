@@ -54,7 +54,9 @@ def test_an_ablation_from_its_plan_to_its_table(ok, refused, tmp_path):
     kept = tmp_path / "kept.csv"
     assert "1 of 2 compositions" in ok("insights", "save", kept, *PLAN[:4], "--splits", "0-1")
     assert read_insights(kept).tasks == (TASK,)
-    assert "moma insights fill" in refused("insights", "save", tmp_path / "no.csv", *PLAN[:4], "--splits", "4")
+    assert "moma insights fill" in refused(
+        "insights", "save", tmp_path / "no.csv", *PLAN[:4], "--splits", "4"
+    )
 
 
 def test_continual_learning_counts_what_a_module_adds(ok, refused):

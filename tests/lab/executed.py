@@ -23,8 +23,11 @@ from browser import CHROMIUM, FLAGS
 from running import FIGURE, NOTEBOOKS, execute
 
 WIDTH = 860
-SETTLED = 2500
-"""Milliseconds that figures get to be drawn."""
+SLOWEST = 300_000
+"""Milliseconds until all figures must be drawn."""
+SETTLED = 2000
+"""Milliseconds that they then get to find their size."""
+DRAWN = "[...document.querySelectorAll('.shown [data-root-id]')].every((place) => place.childElementCount > 0)"
 COLOURS = 128
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: white; font: 14px system-ui, sans-serif; width: {width}px; }}
@@ -65,7 +68,9 @@ def write(path: Path, folder: Path) -> None:
     title, _, rest = text.lstrip().partition("\n")
     (folder / f"{path.stem}.md").write_text(f"{title}\n\n{origin}\n{tidy(rest)}", encoding="utf-8")
     size = sum(len(data) for data in found["outputs"].values()) / 1000
-    print(f"{path.stem}: {done.seconds:.0f} s of processor time, {len(found['outputs'])} pictures, {size:.0f} kB")
+    print(
+        f"{path.stem}: {done.seconds:.0f} s of processor time, {len(found['outputs'])} pictures, {size:.0f} kB"
+    )
 
 
 def tidy(text: str) -> str:
@@ -82,7 +87,8 @@ def photographed(notebook: Any) -> None:
     for number, output in enumerate(outputs(notebook)):
         data = output.get("data", {})
         if "application/javascript" in data:
-            parts.append(f"<script>{data['application/javascript']}</script>")
+            script = data["application/javascript"].replace("</script", "<\\/script")
+            parts.append(f"<script>{script}</script>")
         elif "text/html" in data and not is_table(data):
             places[number] = output
             parts.append(f'<div class="shown" id="out-{number}">{data["text/html"]}</div>')
@@ -93,6 +99,7 @@ def photographed(notebook: Any) -> None:
         place = Path(scratch) / "page.html"
         place.write_text(PAGE.format(width=WIDTH, body="\n".join(parts)), encoding="utf-8")
         page.goto(place.as_uri())
+        page.wait_for_function(DRAWN, timeout=SLOWEST)
         page.wait_for_timeout(SETTLED)
         for number, output in places.items():
             shown = page.locator(f"#out-{number}")

@@ -38,7 +38,9 @@ class Executed:
 
     def text(self, kind: str) -> str:
         """Return what was written to ``stdout`` or ``stderr``."""
-        return "".join(out["text"] for out in self.outputs() if out["output_type"] == "stream" and out["name"] == kind)
+        return "".join(
+            out["text"] for out in self.outputs() if out["output_type"] == "stream" and out["name"] == kind
+        )
 
     def figures(self) -> list[str]:
         """Return the Bokeh documents that the page draws, as JSON, but for those that only load libraries."""
@@ -57,7 +59,9 @@ def execute(path: Path, folder: Path) -> Executed:
 
     content = nbformat.read(path, as_version=4)
     before = _children()
-    client = NotebookClient(content, timeout=CELL, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        content, timeout=CELL, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
     client.execute()
     return Executed(content, _children() - before)
 

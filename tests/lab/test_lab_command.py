@@ -104,7 +104,9 @@ def test_jupyterlab_is_told_folder_port_and_first_notebook(tmp_path):
     assert f"--LabApp.default_url=/lab/tree/{FIRST}" in given
     assert "--ServerApp.port=9999" in given
     assert "--no-browser" in given
-    assert not any("port=" in each or "browser" in each for each in arguments(tmp_path, port=None, browser=True))
+    assert not any(
+        "port=" in each or "browser" in each for each in arguments(tmp_path, port=None, browser=True)
+    )
 
 
 @pytest.mark.skipif(find_spec("setuptools") is None, reason="needs setuptools")
@@ -116,7 +118,9 @@ def test_a_wheel_brings_the_notebooks(tmp_path):
         shutil.copy(ROOT / name, source / name)
     shutil.copytree(ROOT / "notebooks", source / "notebooks")
     for room in ("lab", "cli", "config", "hub"):
-        shutil.copytree(ROOT / "moma_app" / room, source / "moma_app" / room, ignore=shutil.ignore_patterns("builtin"))
+        shutil.copytree(
+            ROOT / "moma_app" / room, source / "moma_app" / room, ignore=shutil.ignore_patterns("builtin")
+        )
     for file in (ROOT / "moma_app").glob("*.py"):
         shutil.copy(file, source / "moma_app" / file.name)
     done = subprocess.run(
@@ -149,7 +153,9 @@ def test_stripping_removes_outputs_and_nothing_else(tmp_path, capsys):
         },
     ]
     path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": {"widgets": {}}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": {"widgets": {}}, "nbformat": 4, "nbformat_minor": 5})
+    )
     assert strip(["--check", str(path)]) == 1
     assert "has outputs" in capsys.readouterr().out
     assert strip([str(path)]) == 0

@@ -36,7 +36,9 @@ def surroundings(tmp_path, monkeypatch):
     """A home of the notebook's own, nothing to fetch, this tree's package."""
     monkeypatch.setenv("MOMA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # whoever asks the network is refused at once
