@@ -32,6 +32,7 @@ def arguments(folder: Path, *, port: int | None, browser: bool) -> list[str]:
         f"--LabApp.default_url=/lab/tree/{FIRST}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
+        "--LabApp.extension_manager=readonly",
     ]
     if port is not None:
         given.append(f"--ServerApp.port={port}")
