@@ -1,5 +1,5 @@
 # Three commands: `make demo` runs the main job offline, `make test` runs all tests.
-# `make dashboard` opens the application. Each installs what it needs into .venv first. On Debian and Ubuntu
+# `make dashboard` opens the application, `make lab` the notebooks. Each installs what it needs into .venv first. On Debian and Ubuntu
 # python3-venv is installed if missing, and for the tests a C compiler and Chromium.
 #
 #   PYTHON=python3.12 make demo        another interpreter (3.11 or newer)
@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c requirements/tested.txt
 
-.PHONY: demo dashboard screenshots test lint install clean
+.PHONY: demo dashboard lab screenshots notebooks-docs strip-notebooks test lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/moma demo
@@ -19,11 +19,20 @@ demo: $(VENV)/.installed
 dashboard: $(VENV)/.installed
 	$(BIN)/moma dashboard
 
+lab: $(VENV)/.installed-lab
+	$(BIN)/moma lab
+
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 screenshots: $(VENV)/.installed-test
 	$(BIN)/python tests/dashboards/screenshots.py docs/images --home $(or $(SCREENSHOT_HOME),/tmp/moma-screenshots)
+
+notebooks-docs: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/lab/executed.py docs/notebooks
+
+strip-notebooks: $(VENV)/.installed
+	$(BIN)/python -m moma_app.lab.strip notebooks/*.ipynb
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -39,6 +48,10 @@ $(BIN)/python:
 $(VENV)/.installed: pyproject.toml requirements/tested.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-lab: $(VENV)/.installed
+	$(PIP) -e ".[lab]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

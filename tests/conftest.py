@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, FLAGS, SLOW, TIMEOUT
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    """Give tests in the browser their time."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +49,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"reference data is absent: there is no folder {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser that the tests of this process share."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium, or `make test`, which does it")
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=SLOW)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

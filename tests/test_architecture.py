@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "work": {"tasks", "backbones", "hub", "amc", "training", "plots", "jobs"},
     "bench": {"tasks", "backbones", "hub", "amc", "training", "jobs"},
     "doctor": {"tasks", "backbones", "hub", "jobs"},
+    "lab": set(),
     "experiments": {"tasks", "hub", "amc", "training", "work", "jobs"},
     "cli": {
         "tasks",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
         "doctor",
         "experiments",
         "jobs",
+        "lab",
         "work",
     },
     "widgets": {"tasks", "hub", "amc", "training", "plots", "experiments", "jobs"},

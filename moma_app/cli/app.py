@@ -21,6 +21,7 @@ from moma_app.cli import (
     finetune,
     hub,
     insights,
+    lab,
     predict,
     runs,
     tasks,
@@ -53,6 +54,7 @@ app.add_typer(insights.app, name="insights")
 app.add_typer(runs.app, name="runs")
 app.add_typer(workers.app, name="workers")
 app.command("dashboard")(dashboard.dashboard)
+app.command("lab")(lab.lab)
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

@@ -157,6 +157,33 @@ def fill(
     _show_matrix(matrix)
 
 
+@app.command()
+def save(
+    file: Annotated[Path, typer.Argument(help="The CSV file to write; one that exists is replaced.")],
+    tasks: Tasks = "all",
+    splits: Splits = "0-4",
+    modules: options.Modules = None,
+    kind: options.Kind = "full",
+    backbone: Backbone = None,
+    k: options.K = 5,
+    temperature: options.Temperature = 0.2,
+    hub: options.HubPath = None,
+    json: options.Json = False,
+) -> None:
+    """Write finished compositions, split by split, to a file that notebooks and other machines can read."""
+    from moma_app.experiments.kept import save_insights
+
+    plan = _plan(tasks, splits, modules, hub, kind=kind, backbone=backbone, k=k, temperature=temperature)
+    with running.open_jobs(None, None) as jobs:
+        matrix = plan.matrix(jobs)
+    count = save_insights(matrix, file)
+    total = len(plan.tasks) * len(plan.splits)
+    if json:
+        print_json({"plan": plan.to_dict(), "file": str(file), "compositions": count, "of": total})
+        return
+    say(f"{count} of {total} compositions (tasks × splits): {file}")
+
+
 @app.command("fetch-published")
 def fetch_published(
     url: Annotated[

@@ -30,6 +30,7 @@ SHOWN = (
     "mlflow-skinny",
     "mlflow",
     "panel",
+    "jupyterlab",
 )
 """Shown even if all is well with them; of the others only what is not."""
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from moma_app.markup import Child, Markup, element, join
 from moma_app.plots.bar_values import TOP, module_bars
-from moma_app.plots.markup import Child, Markup, element, join
 from moma_app.plots.text import column, number, weight_text, with_unit
 from moma_app.plots.theme import COLORS, series_color
 

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, Self
 
 from moma_app.errors import MomaError
-from moma_app.plots.markup import Markup, element, join
+from moma_app.markup import Markup, element, join
 from moma_app.widgets.library import library
 from moma_app.widgets.look import Look, html, style
 from moma_app.widgets.toolkit import ipywidgets

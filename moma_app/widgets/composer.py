@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from moma_app.errors import InputError, MomaError
 from moma_app.hub.hub import Hub
+from moma_app.markup import Markup, element, join
 from moma_app.plots.bar_values import TOP
-from moma_app.plots.markup import Markup, element, join
 from moma_app.plots.text import count, number, with_unit
 from moma_app.progress import Event, ModuleEncoded, RunChanged, Step, Warned, WeightsSolved
 from moma_app.widgets.base import Widget

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from moma_app.errors import UnknownNameError
 from moma_app.hub.content import ORDERS, Entry, Search, content_of, found
 from moma_app.hub.hub import Hub
+from moma_app.markup import Markup, element, join
 from moma_app.plots.card_words import about, card_item, provenance
-from moma_app.plots.markup import Markup, element, join
 from moma_app.plots.still import sparkline, still_curves, still_table
 from moma_app.plots.text import count
 from moma_app.widgets.base import Widget

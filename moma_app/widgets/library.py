@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moma_app.plots.markup import element, join
+from moma_app.markup import element, join
 from moma_app.plots.page import bokeh_library
 from moma_app.widgets.toolkit import ipywidgets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from moma_app.plots.markup import Child, Markup, element, join
+from moma_app.markup import Child, Markup, element, join
 from moma_app.plots.theme import FONT
 from moma_app.widgets.toolkit import ipywidgets
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from moma_app.errors import MomaError
+from moma_app.markup import Markup, element
 from moma_app.plots.crystals.frame import sent_structures, structure_frame
 from moma_app.plots.crystals.payload import StructurePayload, payload_of
 from moma_app.plots.crystals.picture import structure_svg
-from moma_app.plots.markup import Markup, element
 from moma_app.plots.still import still_table
 from moma_app.plots.text import count, number, with_unit_after
 from moma_app.widgets.base import Widget

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from moma_app.errors import MomaError
 from moma_app.jobs.states import SHORT
+from moma_app.markup import Markup, element, join
 from moma_app.plots.fit_progress import About, FitProgress, about_fit
-from moma_app.plots.markup import Markup, element, join
 from moma_app.plots.text import weight_text
 from moma_app.progress import EpochEnded, Event, ModuleEncoded, RunChanged, Step, Warned, WeightsSolved
 from moma_app.widgets.base import Widget

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moma_app.errors import InputError, UnknownNameError
+from moma_app.markup import Child, Markup, element, join
 from moma_app.plots.insight_order import arranged, cell_at
 from moma_app.plots.insight_values import Insights, ranks, stability_text, value_text
-from moma_app.plots.markup import Child, Markup, element, join
 from moma_app.plots.still import still_map, still_table
 from moma_app.plots.text import count, number, weight_text, with_unit
 from moma_app.widgets.base import Widget

@@ -8,6 +8,7 @@ import json
 import pytest
 from builtin_hub import FULL
 
+from moma_app.experiments.kept import read_insights
 from moma_app.hub import Hub
 
 TASK = "elemental_bulk_modulus"
@@ -58,6 +59,12 @@ def test_an_ablation_from_its_plan_to_its_table(ok, refused, tmp_path):
         ).replace("\n", "")
         assert (tmp_path / name).read_bytes().startswith(begin)
     assert "drawn as .svg or .png" in refused("insights", "show", *PLAN[:4], "--figure", "map.pdf")
+    kept = tmp_path / "kept.csv"
+    assert "1 of 2 compositions" in ok("insights", "save", kept, *PLAN[:4], "--splits", "0-1")
+    assert read_insights(kept).tasks == (TASK,)
+    assert "moma insights fill" in refused(
+        "insights", "save", tmp_path / "no.csv", *PLAN[:4], "--splits", "4"
+    )
 
 
 def test_continual_learning_counts_what_a_module_adds(ok, tmp_path):

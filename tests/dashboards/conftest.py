@@ -6,17 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import Tabs
-from serving import CHROMIUM, FLAGS, SLOW, Dashboard, start, stop
-
-TIMEOUT = 900
-"""Seconds for a whole path through a page on a busy machine; without a browser 300 are enough."""
-
-
-def pytest_collection_modifyitems(items):
-    """Give tests in the browser their time."""
-    for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(TIMEOUT))
+from serving import Dashboard, start, stop
 
 
 @pytest.fixture(scope="session")
@@ -25,20 +15,6 @@ def dashboard(tmp_path_factory) -> Iterator[Dashboard]:
     server = start(tmp_path_factory.mktemp("dashboard"))
     yield server
     stop(server)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser that the tests of this process share."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium, or `make test`, which does it")
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=SLOW)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.hookimpl(wrapper=True)

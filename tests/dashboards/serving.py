@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,20 +11,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-angle=swiftshader",  # WebGL without a graphics card
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
+sys.path.append(
+    str(Path(__file__).parents[1])
+)  # for the commands of this folder, which pytest does not start
+
+from browser import CHROMIUM, FLAGS, SLOW
+
+__all__ = ["CHROMIUM", "FLAGS", "RUN", "SALT", "SLOW", "Dashboard", "start", "stop"]
+
 START = 90.0
-SLOW = 60_000
-"""Milliseconds that anything on a page may take on a busy machine."""
 RUN = 240_000
 """Milliseconds that a short run may take there, with the start of its workers."""
 

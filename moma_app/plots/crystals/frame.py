@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from moma_app.plots.markup import Markup, element
+from moma_app.markup import Markup, element
 from moma_app.plots.theme import COLORS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from moma_app.plots.markup import Markup, element, join
+from moma_app.markup import Markup, element, join
 
 if TYPE_CHECKING:
     from moma_app.plots.crystals.payload import StructurePayload
