@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from moma_app.errors import DamagedFileError, DataNotFoundError, InputError
 from moma_app.experiments.matrix import InsightMatrix
@@ -108,9 +109,9 @@ def _part(values: Sequence[str]) -> Part:
 
 
 def _summary(shared: Sequence[str], parts: list[Part]) -> Summary:
-    named = dict(zip(_OF_SUMMARY, shared, strict=True))
-    numbers = {name: kind(named.pop(name)) for name, kind in _NUMBERS.items()}
-    return Summary(run="", shots=None, parts=tuple(parts), skipped=(), files={}, **numbers, **named)
+    named: dict[str, Any] = dict(zip(_OF_SUMMARY, shared, strict=True))
+    named.update({name: kind(named[name]) for name, kind in _NUMBERS.items()})
+    return Summary(run="", shots=None, parts=tuple(parts), skipped=(), files={}, **named)
 
 
 def _matrix(compositions: dict[tuple[str, int], Summary]) -> InsightMatrix:

@@ -86,7 +86,7 @@ class Composer(Widget):
         self._live: Live[Encoded] | None = None
         self._listeners: list[Callable[[AMCResult], None]] = []
         self._warnings: list[str] = []
-        given = None if task is None or isinstance(task, str) or not hasattr(task, "neighbours") else task
+        given = _composed(task)
         self.form = ComposerForm(self._hub, "" if task is None else _name_of(task), kind, k, temperature)
         self._figure = FigureBox(
             look, height=200, waiting="Choose a task: its modules appear here one by one."
@@ -307,4 +307,12 @@ def _name_of(task: str | Task | Composition) -> str:
         from moma_app.tasks import get_task
 
         return get_task(task).name
-    return task.result.task if hasattr(task, "neighbours") else task.name
+    from moma_app.amc.compose import Composition
+
+    return task.result.task if isinstance(task, Composition) else task.name
+
+
+def _composed(task: str | Task | Composition | None) -> Composition | None:
+    from moma_app.amc.compose import Composition
+
+    return task if isinstance(task, Composition) else None

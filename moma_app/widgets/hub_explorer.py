@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moma_app.errors import UnknownNameError
 from moma_app.hub.content import ORDERS, Entry, Search, content_of, found
 from moma_app.hub.hub import Hub
+from moma_app.hub.quality import quality_among
 from moma_app.markup import Markup, element, join
 from moma_app.plots.card_words import about, card_item, provenance
 from moma_app.plots.still import sparkline, still_curves, still_table
@@ -205,11 +206,11 @@ class HubExplorer(Widget):
         self._figure.show(series_curves([series], card.target.unit, classes=classes, mode=self._figure.mode))
 
     def _told(self, card: Card) -> Markup:
-        known = [entry.card for entry in self._content.entries]
+        among = quality_among(card, (entry.card for entry in self._content.entries))
         return join(
             [
                 element("div", card.name, class_="moma-title"),
-                facts(about(card, known)),
+                facts(about(card, among)),
                 element(
                     "details",
                     element("summary", muted("Provenance")),

@@ -27,7 +27,9 @@ SLOWEST = 300_000
 """Milliseconds until all figures must be drawn."""
 SETTLED = 2000
 """Milliseconds that they then get to find their size."""
-DRAWN = "[...document.querySelectorAll('.shown [data-root-id]')].every((place) => place.childElementCount > 0)"
+DRAWN = (
+    "[...document.querySelectorAll('.shown [data-root-id]')].every((place) => place.childElementCount > 0)"
+)
 COLOURS = 128
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: white; font: 14px system-ui, sans-serif; width: {width}px; }}
