@@ -7,8 +7,6 @@ import pytest
 pytest.importorskip("ipywidgets", reason="the widgets need the extra lab")
 pytest.importorskip("jupyter_bokeh", reason="the widgets need the extra lab")
 
-TASK = "elemental_bulk_modulus"
-
 
 @pytest.fixture(scope="session")
 def composition(tmp_path_factory):
@@ -17,7 +15,11 @@ def composition(tmp_path_factory):
     from moma_app.hub.hub import Hub
     from moma_app.tasks import get_task
 
-    return compose(get_task(TASK), Hub.open("builtin"), graph_folder=tmp_path_factory.mktemp("graphs"))
+    return compose(
+        get_task("elemental_bulk_modulus"),
+        Hub.open("builtin"),
+        graph_folder=tmp_path_factory.mktemp("graphs"),
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import TASK
 
 from moma_app.amc.compose import compose
 from moma_app.amc.stored import StoredNeighbours
@@ -17,6 +16,8 @@ from moma_app.hub.hub import Hub
 from moma_app.tasks import get_task
 from moma_app.training.start import Start
 from moma_app.widgets import Composer
+
+TASK = "elemental_bulk_modulus"
 
 
 @pytest.fixture

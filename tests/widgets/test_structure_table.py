@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase.build import bulk
-from conftest import TASK
 
 from moma_app.errors import InputError
 from moma_app.tasks import get_task
 from moma_app.training.predictor import Prediction
 from moma_app.widgets import StructureTable
+
+TASK = "elemental_bulk_modulus"
 
 EVIL = "<img src=x onerror=alert(1)>"
 
