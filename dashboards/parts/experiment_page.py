@@ -15,6 +15,7 @@ from dashboards.parts.experiment_form import ExperimentForm
 from dashboards.parts.experiment_results import ResultsPart
 from dashboards.parts.experiment_state import ExperimentState
 from dashboards.parts.failed_cells import FailedCells
+from dashboards.plans import key_of
 from dashboards.services import get_jobs
 from dashboards.session import Session
 
@@ -54,7 +55,6 @@ class ExperimentPage:
         self._texts = (heading, note, table_note)
         self._panel = PlanPanel(session, on_change=self._changed)
         self._failed = FailedCells(session)
-        self._plan: Plan | None = None
         self._asked: dict[str, Any] | None = None
         self._seen: dict[str, Any] | None = None
         self._reads = 0
@@ -107,15 +107,14 @@ class ExperimentPage:
         self._session.background(self._state.plan, current(self._show), failed=current(self._cannot))
 
     def _show(self, plan: Plan) -> None:
-        if plan != self._plan:
-            self._plan = plan
+        shown = self._panel.plan
+        if shown is None or key_of(plan) != key_of(shown):  # as the panel compares: it tells of what it shows anew
             self._results.clear()
             self._failed.show(())
             self._panel.show(plan)
 
     def _cannot(self, text: str) -> None:
         """Say why there is no plan."""
-        self._plan = None
         self._results.clear()
         self._failed.show(())
         self._panel.clear(text)
