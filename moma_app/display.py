@@ -37,7 +37,7 @@ CSS = f"""
 .moma.moma table {{ border-collapse: collapse; margin: 0; font-size: 13px; width: auto; }}
 .moma.moma caption {{ text-align: left; padding: 0 0 2px; caption-side: top; color: inherit; }}
 .moma.moma th, .moma.moma td {{ text-align: left; padding: 1px 18px 1px 0; vertical-align: baseline;
-  border: 0; max-width: 40em; overflow-wrap: anywhere; white-space: normal; }}
+  border: 0; max-width: 40em; overflow-wrap: break-word; white-space: normal; }}
 .moma.moma th {{ font-weight: 500; }} .moma.moma th, .moma.moma .number {{ white-space: nowrap; }}
 .moma.moma thead {{ border-bottom: 1px solid var(--moma-line); }}
 .moma.moma tbody tr:nth-child(n) {{ background: none; border-top: 1px solid {_GREY % 0.12}; }}
