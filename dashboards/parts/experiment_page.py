@@ -108,7 +108,9 @@ class ExperimentPage:
 
     def _show(self, plan: Plan) -> None:
         shown = self._panel.plan
-        if shown is None or key_of(plan) != key_of(shown):  # as the panel compares: it tells of what it shows anew
+        if shown is None or key_of(plan) != key_of(
+            shown
+        ):  # as the panel compares: it tells of what it shows anew
             self._results.clear()
             self._failed.show(())
             self._panel.show(plan)

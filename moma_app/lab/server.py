@@ -10,6 +10,9 @@ from pathlib import Path
 from moma_app.errors import MissingDependencyError
 from moma_app.lab.notebooks import FIRST
 
+CONFIG = Path(__file__).with_name("config")
+"""Settings of the page: nobody is asked, before he begins, whether he would like to have news of Jupyter."""
+
 
 def check_installed() -> None:
     """Raise ``MissingDependencyError`` unless JupyterLab is installed."""
@@ -52,6 +55,8 @@ def serve(given: Sequence[str]) -> None:
         MissingDependencyError: JupyterLab is not installed.
     """
     check_installed()
+    others = os.environ.get("JUPYTER_CONFIG_PATH", "")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (others, str(CONFIG))))
     from jupyterlab.labapp import main
 
     main(list(given))

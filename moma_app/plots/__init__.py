@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from moma_app.plots.heatmap_export import to_csv, to_png, to_svg
     from moma_app.plots.live import live_bars, live_curves
+    from moma_app.plots.notebook import show_in_notebook
     from moma_app.plots.page import figure_html
     from moma_app.plots.report import write_report
     from moma_app.plots.taps import on_cell, on_point
@@ -56,6 +57,7 @@ _HOMES = {
     "periodic_table": "figures",
     "proxy_bars": "figures",
     "radar": "figures",
+    "show_in_notebook": "notebook",
     "sizes_histogram": "figures",
     "target_histogram": "figures",
     "to_csv": "heatmap_export",
@@ -85,6 +87,7 @@ __all__ = [
     "periodic_table",
     "proxy_bars",
     "radar",
+    "show_in_notebook",
     "sizes_histogram",
     "target_histogram",
     "to_csv",

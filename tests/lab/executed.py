@@ -91,6 +91,8 @@ def photographed(notebook: Any) -> None:
         if "application/javascript" in data:
             script = data["application/javascript"].replace("</script", "<\\/script")
             parts.append(f"<script>{script}</script>")
+        elif FIGURE in data and "text/plain" not in data:  # of Panel itself, not of a cell
+            output["data"] = {}
         elif "text/html" in data and not is_table(data):
             places[number] = output
             parts.append(f'<div class="shown" id="out-{number}">{data["text/html"]}</div>')
