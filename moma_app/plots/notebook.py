@@ -21,8 +21,9 @@ def show_in_notebook() -> None:
 
     hv = holoviews()
     pn.config.inline = True
-    if _put_styles_in not in Viewable._preprocessing_hooks:
-        Viewable._preprocessing_hooks.append(_put_styles_in)
+    hooks = Viewable._preprocessing_hooks  # noqa: SLF001 - no other way leads into the figures of HoloViews
+    if _put_styles_in not in hooks:
+        hooks.append(_put_styles_in)
     hv.extension("bokeh", logo=False, inline=True)
 
 
