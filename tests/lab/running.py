@@ -43,9 +43,12 @@ class Executed:
         )
 
     def figures(self) -> list[str]:
-        """Return the Bokeh documents that the page draws, as JSON, but for those that only load libraries."""
-        html = [data.get("text/html", "") for data in self.shown(FIGURE)]
-        return [text for text in html if "docs_json" in text]
+        """Return the Bokeh documents that cells draw, as JSON; what Panel itself puts into the page has no text."""
+        return [
+            html
+            for data in self.shown(FIGURE)
+            if "text/plain" in data and "docs_json" in (html := data.get("text/html", ""))
+        ]
 
     def widgets(self) -> list[str]:
         """Return the still pictures of the widgets, as HTML."""
