@@ -18,7 +18,7 @@ from moma_app.jobs.cluster import Cluster
 from moma_app.jobs.events import EVENTS, Numbered, Writer
 from moma_app.jobs.execute import execute
 from moma_app.jobs.identity import Process
-from moma_app.jobs.liveness import settle
+from moma_app.jobs.liveness import NOT_BEGUN, settle
 from moma_app.jobs.order import ORDER, Order, Outcome
 from moma_app.jobs.record import Record
 from moma_app.jobs.recorder import CANCEL
@@ -273,8 +273,7 @@ class Jobs:
         if (cluster := self.cluster_of(record)) is not None:
             cluster.drop(record.key)
         if self.store.get(record.id).state == "queued":
-            message = "It was stopped before it began."
-            self.store.change(record.id, "cancelled", message=message, ended=time.time())
+            self.store.change(record.id, "cancelled", message=NOT_BEGUN, ended=time.time())
         return self.store.get(record.id)
 
     def delete(self, run_id: str) -> Record:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HELD = ("waiting", "no-worker", "queued", "processing")
 """Dask's states of an order that is still to be done."""
+NOT_BEGUN = "It was stopped before it began."
 HANDING_OVER = 120.0
 """Seconds that it may take to start workers and hand an order over."""
 HANDED_OVER = 15.0
@@ -89,6 +90,8 @@ def _without_scheduler(jobs: Jobs, record: Record, now: float, orders: _Orders) 
     # The worker may have begun, or even ended, since the record was read.
     if (present := jobs.store.get(record.id)).state != "queued":
         return present
+    if present.cancelling is not None:  # who cancels takes the order back first, and then writes it down
+        return _change(jobs, record, "cancelled", NOT_BEGUN)
     return _interrupt(jobs, record, "Its scheduler is gone", "queues it anew")
 
 

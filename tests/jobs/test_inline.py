@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -88,6 +89,16 @@ def test_a_run_that_was_never_handed_over_does_not_wait_for_ever(inline, nap):
     assert "handed over" in record.message
     mine = inline.store.create(nap(1))
     assert inline.record(mine).state == "queued", "this process may still hand it over"
+
+
+def test_a_run_that_is_being_taken_back_is_not_taken_for_lost(inline, nap):
+    """Whoever cancels takes the order from the scheduler first; somebody else may look at the run just then."""
+    gone = {"scheduler": "tcp://127.0.0.1:9", "key": "moma-1", "handed_over": time.time() - 60}
+    cancelled, lost = inline.store.create(nap(2)), inline.store.create(nap(2))
+    inline.store.tag(cancelled, **gone, cancel=time.time())
+    inline.store.tag(lost, **gone)
+    assert inline.record(cancelled).state == "cancelled"
+    assert inline.record(lost).state == "interrupted"
 
 
 def test_only_what_stopped_early_can_be_resumed(inline, nap):
