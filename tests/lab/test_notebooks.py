@@ -20,7 +20,7 @@ SHOWN = {
     "02_amc_step_by_step": (2, 0),
     "03_materials_insights": (2, 1),
     "04_few_shot_and_ablations": (2, 0),
-    "05_grow_the_hub": (3, 2),
+    "05_grow_the_hub": (3, 1),
     "06_own_backbone": (2, 0),
     "07_screening": (1, 1),
 }
